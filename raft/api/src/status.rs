@@ -1,0 +1,62 @@
+//! What operators see of a group: plain values, filled by `raft-node`, printed by the server.
+
+use crate::{LogIndex, NodeId, ShardId, SiteName, Term};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Leader,
+    Follower,
+    Learner,
+}
+
+/// The durability that acknowledgements have at this moment (promises P1 and P3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    SingleSite,
+    InSync,
+    CatchingUp,
+    Degraded,
+}
+
+/// Who a node is and where; from the membership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeInfo {
+    pub id: NodeId,
+    pub site: SiteName,
+    /// `host:port` of its peer listener.
+    pub peer_addr: String,
+}
+
+/// One member as its group's leader sees it; `None` where it cannot be known from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberStatus {
+    pub node: NodeInfo,
+    pub role: Role,
+    /// Flushed to stable storage on that node.
+    pub durable: Option<LogIndex>,
+    /// Folded on that node.
+    pub applied: Option<LogIndex>,
+    pub last_contact_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupStatus {
+    pub shard: ShardId,
+    pub leader: Option<NodeId>,
+    pub term: Term,
+    pub mode: Mode,
+    pub committed: Option<LogIndex>,
+    /// The mark: what may be shown and acknowledged.
+    pub visible: Option<LogIndex>,
+    /// True if a second site cannot be reached now, so that changes wait.
+    pub gate_closed: bool,
+    pub members: Vec<MemberStatus>,
+}
+
+/// Something that a human should know; `code` names its runbook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub code: &'static str,
+    pub text: String,
+    pub since_ms: u64,
+}
