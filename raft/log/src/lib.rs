@@ -1,1 +1,50 @@
-//! raft-log
+//! The journal: one append-only log of segment files per node, shared by all shards, and the durability of everything.
+//! Enters: entries, votes, truncations and purges per shard, as opaque bytes. Leaves: completions after the flush,
+//! entries by log index, what recovery found, and for each damaged frame its file, offset and meaning.
+//! It must never know what an entry means, who leads a shard, or which consensus library calls it.
+//! Read first: `docs/formats/journal.md`, then `journal.rs` (the calls), `writer.rs` (the order), `judge.rs` (torn or rotten).
+
+mod damage;
+mod disk;
+mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty_disk;
+mod format;
+mod journal;
+mod judge;
+pub mod limits;
+mod load;
+mod offline;
+mod options;
+mod place;
+mod queue;
+mod read;
+mod real_disk;
+mod recent;
+mod recover;
+mod replay;
+mod segments;
+mod shard_log;
+mod space;
+mod state;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod writer;
+
+pub use damage::{Damage, Hole, Meaning};
+pub use disk::{Disk, DiskFile, DiskLock};
+pub use error::{AppendError, JournalBroken, OpenError};
+pub use journal::Journal;
+pub use offline::{ScanReport, Scanned, ShardReport, scan};
+pub use options::{Identity, Options};
+pub use queue::{EntryKind, FlushDone, NewEntry};
+pub use read::StoredEntry;
+pub use real_disk::RealDisk;
+pub use recover::{Cut, Recovery};
+pub use shard_log::ShardLog;
+pub use stats::Stats;
+#[cfg(any(test, feature = "testing"))]
+pub use writer::Twin;
+pub use writer::{Step, Writer};

@@ -1,0 +1,100 @@
+//! Names for what is damaged: file, frame, shard, log id, and what it meant.
+
+use raft_api::{LogId, ShardId};
+use std::fmt;
+
+/// What a damaged stretch of a file meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    Entry,
+    Vote,
+    Truncate,
+    Purge,
+    /// A batch's own head: what was in the batch is intact unless another damage says otherwise.
+    BatchHead,
+    /// A seal: it held no data.
+    Seal,
+    /// A segment's table of contents: it is rebuilt by reading the segment.
+    Footer,
+    /// One copy of a segment's head; the other one serves.
+    SegmentHead,
+    /// Both copies of a segment's head. Its frames are still read by the owner's identity.
+    BothSegmentHeads,
+    /// A frame whose head is gone too; the batch's head says how many frames of which shard are missing.
+    LostFrames,
+    /// Batches that should be there are not: a whole stretch or a file is gone.
+    LostBatches,
+    /// Frames are sound, but an entry does not follow the one before it.
+    Gap,
+    /// Bytes that no frame covers are not zero; nothing depends on them.
+    Stray,
+}
+
+impl Meaning {
+    pub fn text(self) -> &'static str {
+        match self {
+            Meaning::Entry => "an entry of Raft's log",
+            Meaning::Vote => "a copy of a vote",
+            Meaning::Truncate => "the record that entries were truncated",
+            Meaning::Purge => "the record that entries were purged",
+            Meaning::BatchHead => "the head of a batch, whose frames are judged by themselves",
+            Meaning::Seal => "a seal, which held no data",
+            Meaning::Footer => "a segment's table of contents, which is rebuilt from its frames",
+            Meaning::SegmentHead => "one of two copies of a segment's head",
+            Meaning::BothSegmentHeads => "both copies of a segment's head",
+            Meaning::LostFrames => "frames whose own heads are gone",
+            Meaning::LostBatches => "batches that are missing altogether",
+            Meaning::Gap => "an entry that does not follow the one before it",
+            Meaning::Stray => "bytes between frames, which should be zero",
+        }
+    }
+}
+
+/// One damaged stretch of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// File name within the journal's folder.
+    pub file: String,
+    /// Where the damaged frame (or stretch) begins in the file, in bytes.
+    pub offset: u64,
+    /// Its length in bytes; 0 if it is not known.
+    pub bytes: u64,
+    pub batch: Option<u64>,
+    /// Whose frame it was, if that can still be known.
+    pub shard: Option<ShardId>,
+    pub log_id: Option<LogId>,
+    pub meaning: Meaning,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at offset {}", self.file, self.offset)?;
+        if self.bytes > 0 {
+            write!(f, " ({} bytes)", self.bytes)?;
+        }
+        if let Some(batch) = self.batch {
+            write!(f, ", batch {batch}")?;
+        }
+        if let Some(shard) = self.shard {
+            write!(f, ", shard {shard}")?;
+        }
+        if let Some(log_id) = self.log_id {
+            write!(f, ", log id {log_id}")?;
+        }
+        write!(f, ": {}", self.meaning.text())
+    }
+}
+
+/// A shard whose log cannot be proven complete. It takes no part in Raft: no append, no vote, no read of its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    pub shard: ShardId,
+    /// The first damage that concerns the shard.
+    pub damage: Damage,
+}
+
+impl fmt::Display for Hole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {} has a hole: {}", self.shard, self.damage)
+    }
+}

@@ -1,0 +1,606 @@
+//! Reads a journal's folder without changing it: which segments there are, what they hold, what is damaged, and what
+//! recovery has to clean up.
+
+use crate::format::{
+    FRAME_HEAD_BYTES, Footer, FrameHead, FrameKind, HEAD_AREA_BYTES, HeadCopies, Row, Seed,
+    SegmentHead, TRAILER_BYTES, decode_trailer, frame_bytes, parse_segment_name, segment_name,
+};
+use crate::judge::{Around, Concern, Judged, Next, damaged_row, is_frame_of, judge, stretch};
+use crate::replay::Replay;
+use crate::space::is_reserve_name;
+use crate::walk::{Found, Piece, Walked, walk};
+use crate::{Damage, Disk, DiskFile, Identity, Meaning, OpenError};
+use raft_api::{LogIndex, ShardId};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A segment file as found.
+pub(crate) struct Segment {
+    pub sequence: u64,
+    pub name: String,
+    pub path: PathBuf,
+    pub file: Arc<dyn DiskFile>,
+    pub bytes: u64,
+    pub seed: Seed,
+    /// Which head copies are damaged; `None`: both, or none was ever written.
+    head: Option<[bool; 2]>,
+    content: Content,
+}
+
+enum Content {
+    /// It was sealed: the footer with the number of its batch.
+    Sealed {
+        footer: Footer,
+        footer_at: u64,
+        batch: u64,
+    },
+    Read {
+        bytes: Vec<u8>,
+        walked: Walked,
+    },
+}
+
+/// The last segment with frames.
+pub(crate) struct Tail {
+    pub sequence: u64,
+    pub bytes: u64,
+    pub rows: Vec<Row>,
+    pub first_batch: Option<(u64, u32)>,
+    /// Where the next batch may go.
+    pub end: u64,
+    pub has_footer: bool,
+    pub sealed: bool,
+}
+
+pub(crate) struct Zero {
+    pub sequence: u64,
+    pub from: u64,
+    pub to: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Loaded {
+    /// `None`: there is no journal here yet.
+    pub identity: Option<Identity>,
+    pub replay: Replay,
+    pub marks: BTreeMap<ShardId, LogIndex>,
+    pub tail: Option<Tail>,
+    /// Segments with frames, in order, with their rows if they were asked for.
+    pub used: Vec<(u64, u64, Vec<Row>)>,
+    pub sealed: Vec<u64>,
+    pub last_batch: u64,
+    pub last_frames: u32,
+    /// Heads and no frames: sequence and length.
+    pub spares: Vec<(u64, u64)>,
+    /// Torn batches, to be zeroed.
+    pub zero: Vec<Zero>,
+    /// Sealed, but longer than they need to be.
+    pub trim: Vec<(u64, u64)>,
+    /// Begun and never used: to be removed.
+    pub unfinished: Vec<String>,
+    pub reserve: Vec<(String, u64)>,
+    pub sequence_max: u64,
+    pub read_bytes: u64,
+}
+
+pub(crate) struct How {
+    /// `None`: whatever the segments say.
+    pub identity: Option<Identity>,
+    /// Sealed segments to check in full, newest first.
+    pub check_bytes: u64,
+    pub keep_rows: bool,
+}
+
+pub(crate) fn load(disk: &dyn Disk, dir: &Path, how: &How) -> Result<Loaded, OpenError> {
+    let mut loaded = Loaded::default();
+    let names = disk.list(dir).map_err(|e| OpenError::io("list", dir, &e))?;
+    let mut sequences: Vec<u64> = names
+        .iter()
+        .filter_map(|name| parse_segment_name(name))
+        .collect();
+    sequences.sort_unstable();
+    loaded.sequence_max = sequences.last().copied().unwrap_or(0);
+    if loaded.sequence_max > u64::from(u32::MAX) {
+        return Err(OpenError::Newer {
+            file: segment_name(loaded.sequence_max),
+            offset: 0,
+            what: "segment sequence",
+        });
+    }
+    for name in names.into_iter().filter(|name| is_reserve_name(name)) {
+        let path = dir.join(&name);
+        let file = disk
+            .open_to_read(&path)
+            .map_err(|e| OpenError::io("open", &path, &e))?;
+        let bytes = file.len().map_err(|e| OpenError::io("length", &path, &e))?;
+        loaded.reserve.push((name, bytes));
+    }
+    let heads = read_heads(disk, dir, &sequences)?;
+    let identity = agree_on_identity(dir, &heads, how.identity)?;
+    loaded.identity = heads
+        .iter()
+        .any(|head| head.copies != HeadCopies::Damaged)
+        .then_some(identity);
+    let mut segments = Vec::new();
+    for head in heads {
+        let segment = read_segment(head, identity, &mut loaded)?;
+        sort_in(segment, &mut loaded, &mut segments);
+    }
+    if !segments.is_empty() {
+        loaded.identity = Some(identity);
+    }
+    replay_segments(&segments, how, &mut loaded)?;
+    Ok(loaded)
+}
+
+struct HeadRead {
+    sequence: u64,
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    bytes: u64,
+    copies: HeadCopies,
+}
+
+fn read_heads(disk: &dyn Disk, dir: &Path, sequences: &[u64]) -> Result<Vec<HeadRead>, OpenError> {
+    let mut heads = Vec::new();
+    for &sequence in sequences {
+        let path = dir.join(segment_name(sequence));
+        let file = disk
+            .open_to_read(&path)
+            .map_err(|e| OpenError::io("open", &path, &e))?;
+        let bytes = file.len().map_err(|e| OpenError::io("length", &path, &e))?;
+        let mut area = vec![0; HEAD_AREA_BYTES.min(bytes) as usize];
+        file.read_at(0, &mut area)
+            .map_err(|e| OpenError::io("read", &path, &e))?;
+        let copies = match SegmentHead::decode(&area) {
+            HeadCopies::Newer => {
+                return Err(OpenError::Newer {
+                    file: segment_name(sequence),
+                    offset: 0,
+                    what: "segment format",
+                });
+            }
+            // A file under another one's name: its frames do not pass as this one's.
+            HeadCopies::Sound(head, _) if head.sequence != sequence => HeadCopies::Damaged,
+            copies => copies,
+        };
+        heads.push(HeadRead {
+            sequence,
+            path,
+            file,
+            bytes,
+            copies,
+        });
+    }
+    Ok(heads)
+}
+
+fn agree_on_identity(
+    dir: &Path,
+    heads: &[HeadRead],
+    expected: Option<Identity>,
+) -> Result<Identity, OpenError> {
+    let mut identity = expected;
+    for head in heads {
+        let HeadCopies::Sound(found, _) = head.copies else {
+            continue;
+        };
+        let expected = *identity.get_or_insert(found.identity);
+        if found.identity != expected {
+            return Err(OpenError::OtherIdentity {
+                found: Box::new(found.identity),
+                expected: Box::new(expected),
+            });
+        }
+    }
+    identity.ok_or_else(|| OpenError::NoIdentity {
+        dir: dir.display().to_string(),
+    })
+}
+
+fn read_segment(
+    head: HeadRead,
+    identity: Identity,
+    loaded: &mut Loaded,
+) -> Result<Segment, OpenError> {
+    let name = segment_name(head.sequence);
+    let seed = Seed::new(&identity, head.sequence);
+    let content = match read_footer(&*head.file, head.bytes, seed) {
+        Some((footer, footer_at, batch)) => Content::Sealed {
+            footer,
+            footer_at,
+            batch,
+        },
+        None => {
+            let bytes = read_all(&*head.file, head.bytes, &head.path)?;
+            loaded.read_bytes += head.bytes;
+            let walked = walk(&bytes, seed).map_err(|newer| OpenError::Newer {
+                file: name.clone(),
+                offset: newer.offset,
+                what: newer.what,
+            })?;
+            Content::Read { bytes, walked }
+        }
+    };
+    let copies = match head.copies {
+        HeadCopies::Sound(_, copies) => Some(copies),
+        HeadCopies::Damaged | HeadCopies::Newer => None,
+    };
+    Ok(Segment {
+        sequence: head.sequence,
+        name,
+        path: head.path,
+        file: head.file,
+        bytes: head.bytes,
+        seed,
+        head: copies,
+        content,
+    })
+}
+
+fn read_all(file: &dyn DiskFile, length: u64, path: &Path) -> Result<Vec<u8>, OpenError> {
+    let mut bytes = vec![0; length as usize];
+    file.read_at(0, &mut bytes)
+        .map_err(|e| OpenError::io("read", path, &e))?;
+    Ok(bytes)
+}
+
+/// `None`: not sealed, or its footer does not pass; the segment is then read in full.
+fn read_footer(file: &dyn DiskFile, length: u64, seed: Seed) -> Option<(Footer, u64, u64)> {
+    let trailer_at = length
+        .checked_sub(TRAILER_BYTES)
+        .filter(|at| at.is_multiple_of(8))?;
+    let mut trailer = [0; TRAILER_BYTES as usize];
+    file.read_at(trailer_at, &mut trailer).ok()?;
+    let footer_at = decode_trailer(seed, trailer_at, &trailer)?;
+    let frame_len = trailer_at.checked_sub(footer_at)?;
+    let mut frame = vec![0; frame_len as usize];
+    file.read_at(footer_at, &mut frame).ok()?;
+    let head = FrameHead::decode(seed, footer_at, &frame).ok()?;
+    let is_it = head.kind == FrameKind::Footer && frame_bytes(head.length as usize) == frame_len;
+    if !is_it || !head.body_is_sound(seed, footer_at, &frame[FRAME_HEAD_BYTES..]) {
+        return None;
+    }
+    let footer = Footer::decode(&frame[FRAME_HEAD_BYTES..FRAME_HEAD_BYTES + head.length as usize])?;
+    Some((footer, footer_at, head.batch))
+}
+
+/// Segments with frames go on to be replayed; the others are spares or were never finished.
+fn sort_in(segment: Segment, loaded: &mut Loaded, segments: &mut Vec<Segment>) {
+    let Content::Read { walked, .. } = &segment.content else {
+        segments.push(segment);
+        return;
+    };
+    let has_frames = walked
+        .pieces
+        .iter()
+        .any(|piece| matches!(piece, Piece::Frame(_)));
+    let garbage = walked.pieces.iter().find_map(|piece| match piece {
+        Piece::Bad { from, to } => Some((*from, *to)),
+        Piece::Frame(_) => None,
+    });
+    match (segment.head, garbage) {
+        _ if has_frames => segments.push(segment),
+        // Half a head: it was never flushed (or has rotted since, and there is nothing in it to lose).
+        (Some(copies), _) if copies != [false; 2] => loaded.unfinished.push(segment.name),
+        (Some(_), garbage) => {
+            loaded.spares.push((segment.sequence, segment.bytes));
+            loaded.zero.extend(garbage.map(|(from, to)| Zero {
+                sequence: segment.sequence,
+                from,
+                to,
+            }));
+        }
+        // Frames are written only once the head is flushed: these were flushed, and nothing of them is left.
+        (None, Some(gap)) => loaded.replay.note(
+            stretch(&segment.name, gap, None, Meaning::LostBatches),
+            &Concern::Everybody,
+        ),
+        (None, None) => loaded.unfinished.push(segment.name),
+    }
+}
+
+fn replay_segments(segments: &[Segment], how: &How, loaded: &mut Loaded) -> Result<(), OpenError> {
+    let firsts: Vec<Option<Next>> = segments.iter().map(first_of).collect();
+    let mut check_left = how.check_bytes;
+    let mut damages: Vec<Vec<(Damage, Concern)>> = segments.iter().map(|_| Vec::new()).collect();
+    for (segment, damages) in segments.iter().zip(&mut damages).rev() {
+        damages.extend(head_damages(segment));
+        if let Content::Sealed {
+            footer, footer_at, ..
+        } = &segment.content
+            && segment.bytes <= check_left
+        {
+            check_left -= segment.bytes;
+            loaded.read_bytes += segment.bytes;
+            damages.extend(check_sealed(segment, footer, *footer_at)?);
+        }
+    }
+    let mut first_expected = None;
+    for (at, segment) in segments.iter().enumerate() {
+        let next = firsts[at + 1..].iter().flatten().next().copied();
+        let judged = match &segment.content {
+            Content::Sealed { footer, batch, .. } => judge_sealed(
+                segment,
+                footer,
+                *batch,
+                Around {
+                    first_expected,
+                    next,
+                },
+            ),
+            Content::Read { bytes, walked } => judge(
+                &segment.name,
+                bytes,
+                walked,
+                Around {
+                    first_expected,
+                    next,
+                },
+            ),
+        };
+        for (row, _) in &judged.rows {
+            loaded
+                .replay
+                .row(&segment.name, segment.sequence as u32, row);
+        }
+        for (damage, concern) in damages[at].drain(..).chain(judged.damages.iter().cloned()) {
+            loaded.replay.note(damage, &concern);
+        }
+        loaded.marks.extend(&judged.marks);
+        if let Some(last) = judged.last_batch {
+            loaded.last_batch = last;
+            loaded.last_frames = judged.last_frames;
+            first_expected = Some(last + 1);
+        }
+        let is_last = at + 1 == segments.len();
+        if judged.has_footer && judged.end < segment.bytes {
+            loaded.trim.push((segment.sequence, judged.end));
+        }
+        if judged.has_footer {
+            loaded.sealed.push(segment.sequence);
+        }
+        if is_last {
+            loaded.zero.extend(judged.cut.map(|(from, to)| Zero {
+                sequence: segment.sequence,
+                from,
+                to,
+            }));
+        }
+        let rows = judged.rows.iter().map(|(row, _)| *row);
+        if how.keep_rows {
+            loaded
+                .used
+                .push((segment.sequence, segment.bytes, rows.clone().collect()));
+        } else {
+            loaded
+                .used
+                .push((segment.sequence, segment.bytes, Vec::new()));
+        }
+        if is_last {
+            loaded.tail = Some(Tail {
+                sequence: segment.sequence,
+                bytes: segment.bytes,
+                rows: rows.collect(),
+                first_batch: judged
+                    .first
+                    .map(|first| (first.batch, first.previous_frames.unwrap_or(0))),
+                end: judged.end,
+                has_footer: judged.has_footer,
+                sealed: judged.sealed || judged.last_batch.is_none(),
+            });
+        }
+    }
+    for (shard, mark) in &loaded.marks {
+        loaded.replay.mark(*shard, *mark);
+    }
+    Ok(())
+}
+
+fn first_of(segment: &Segment) -> Option<Next> {
+    match &segment.content {
+        Content::Sealed { footer, .. } => Some(Next {
+            batch: footer.first_batch,
+            previous_frames: Some(footer.first_previous_frames),
+        }),
+        Content::Read { bytes, walked } => walked.pieces.iter().find_map(|piece| match piece {
+            Piece::Frame(found) => Some(Next {
+                batch: found.head.batch,
+                previous_frames: crate::walk::batch_head(bytes, found)
+                    .map(|head| head.previous_frames),
+            }),
+            Piece::Bad { .. } => None,
+        }),
+    }
+}
+
+fn head_damages(segment: &Segment) -> Vec<(Damage, Concern)> {
+    let copy = HEAD_AREA_BYTES / 2;
+    let copies = match segment.head {
+        None => {
+            return vec![(
+                stretch(
+                    &segment.name,
+                    (0, HEAD_AREA_BYTES),
+                    None,
+                    Meaning::BothSegmentHeads,
+                ),
+                Concern::Nobody,
+            )];
+        }
+        Some(copies) => copies,
+    };
+    let damaged = copies
+        .into_iter()
+        .zip([(0, copy), (copy, HEAD_AREA_BYTES)])
+        .filter(|(damaged, _)| *damaged);
+    damaged
+        .map(|(_, gap)| {
+            (
+                stretch(&segment.name, gap, None, Meaning::SegmentHead),
+                Concern::Nobody,
+            )
+        })
+        .collect()
+}
+
+/// By its footer alone, as fast as it can be read.
+fn judge_sealed(segment: &Segment, footer: &Footer, batch: u64, around: Around) -> Judged {
+    let mut judged = Judged {
+        rows: footer.rows.iter().map(|row| (*row, true)).collect(),
+        marks: footer
+            .marks
+            .iter()
+            .map(|mark| (mark.shard, mark.mark))
+            .collect(),
+        first: Some(Next {
+            batch: footer.first_batch,
+            previous_frames: Some(footer.first_previous_frames),
+        }),
+        last_batch: Some(batch),
+        last_frames: 0,
+        sealed: true,
+        has_footer: true,
+        end: segment.bytes,
+        ..Judged::default()
+    };
+    let lost = |from: u64| {
+        (
+            stretch(&segment.name, (from, from), None, Meaning::LostBatches),
+            Concern::Everybody,
+        )
+    };
+    if around
+        .first_expected
+        .is_some_and(|expected| expected != footer.first_batch)
+    {
+        judged.damages.push(lost(HEAD_AREA_BYTES));
+    }
+    if around
+        .next
+        .is_some_and(|next| next.batch != batch + 1 && next.previous_frames != Some(0))
+    {
+        judged.damages.push(lost(segment.bytes));
+    }
+    judged
+}
+
+/// Reads a sealed segment in full and holds every frame against the footer.
+fn check_sealed(
+    segment: &Segment,
+    footer: &Footer,
+    footer_at: u64,
+) -> Result<Vec<(Damage, Concern)>, OpenError> {
+    let bytes = read_all(&*segment.file, segment.bytes, &segment.path)?;
+    check_sealed_bytes(&segment.name, &bytes, segment.seed, footer, footer_at)
+}
+
+fn check_sealed_bytes(
+    name: &str,
+    bytes: &[u8],
+    seed: Seed,
+    footer: &Footer,
+    footer_at: u64,
+) -> Result<Vec<(Damage, Concern)>, OpenError> {
+    let walked = walk(bytes, seed).map_err(|newer| OpenError::Newer {
+        file: name.to_string(),
+        offset: newer.offset,
+        what: newer.what,
+    })?;
+    let mut found: BTreeMap<u64, Found> = BTreeMap::new();
+    let mut gaps = Vec::new();
+    for piece in &walked.pieces {
+        match piece {
+            Piece::Frame(frame) => {
+                found.insert(frame.offset, *frame);
+            }
+            Piece::Bad { from, to } => gaps.push((*from, *to)),
+        }
+    }
+    let mut damages = Vec::new();
+    for row in &footer.rows {
+        match found.get(&row.offset) {
+            Some(frame) if is_frame_of(frame, row) => {}
+            frame => damages.push(damaged_row(name, row, frame.map(|frame| frame.head.batch))),
+        }
+    }
+    for frame in found
+        .values()
+        .filter(|frame| frame.head.kind.opens_batch() && !frame.sound)
+    {
+        let meaning = if frame.head.kind == FrameKind::Seal {
+            Meaning::Seal
+        } else {
+            Meaning::BatchHead
+        };
+        damages.push((
+            stretch(
+                name,
+                (frame.offset, frame.end()),
+                Some(frame.head.batch),
+                meaning,
+            ),
+            Concern::Nobody,
+        ));
+    }
+    for gap in gaps {
+        let holds_data = footer
+            .rows
+            .iter()
+            .any(|row| row.offset < gap.1 && gap.0 < row.offset + row.frame_bytes());
+        if !holds_data && gap.0 < footer_at {
+            damages.push((
+                stretch(name, gap, None, Meaning::BatchHead),
+                Concern::Nobody,
+            ));
+        }
+    }
+    Ok(damages)
+}
+
+/// Checks one sealed segment of an open journal. `None`: it has no footer that passes.
+pub(crate) fn check_file(
+    disk: &dyn Disk,
+    dir: &Path,
+    identity: Identity,
+    sequence: u64,
+) -> Result<Vec<(Damage, Concern)>, OpenError> {
+    let heads = read_heads(disk, dir, &[sequence])?;
+    let mut damages = Vec::new();
+    for head in heads {
+        let name = segment_name(head.sequence);
+        let seed = Seed::new(&identity, sequence);
+        let Some((footer, footer_at, batch)) = read_footer(&*head.file, head.bytes, seed) else {
+            let at = head.bytes.saturating_sub(TRAILER_BYTES);
+            damages.push((
+                stretch(&name, (at, head.bytes), None, Meaning::Footer),
+                Concern::Nobody,
+            ));
+            continue;
+        };
+        let bytes = read_all(&*head.file, head.bytes, &head.path)?;
+        damages.extend(check_sealed_bytes(&name, &bytes, seed, &footer, footer_at)?);
+        let copies = match head.copies {
+            HeadCopies::Sound(_, copies) => Some(copies),
+            HeadCopies::Damaged | HeadCopies::Newer => None,
+        };
+        let content = Content::Sealed {
+            footer,
+            footer_at,
+            batch,
+        };
+        let segment = Segment {
+            sequence,
+            name,
+            path: head.path,
+            file: head.file,
+            bytes: head.bytes,
+            seed,
+            head: copies,
+            content,
+        };
+        damages.extend(head_damages(&segment));
+    }
+    Ok(damages)
+}

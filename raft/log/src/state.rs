@@ -1,0 +1,250 @@
+//! What the callers' threads and the writer share.
+
+use crate::place::Spot;
+use crate::queue::{Item, Queued};
+use crate::recent::Recent;
+use crate::segments::Readers;
+use crate::shard_log::ShardState;
+use crate::space::{Allocator, Space, cost, slack};
+use crate::{AppendError, Damage, Hole, JournalBroken, Options, Stats, limits};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use raft_api::ShardId;
+use std::collections::{BTreeMap, VecDeque};
+use tokio::sync::watch;
+
+pub(crate) struct Shared {
+    pub state: Mutex<State>,
+    /// Wakes the writer's thread.
+    pub wake: Condvar,
+    /// Taken before `state`, never while holding it.
+    pub allocator: Mutex<Allocator>,
+    pub readers: Readers,
+    pub options: Options,
+    pub broken_watch: watch::Sender<Option<JournalBroken>>,
+    /// Number of holes and damages, for those who must react to a new one.
+    pub damages_watch: watch::Sender<usize>,
+}
+
+pub(crate) struct State {
+    pub shards: BTreeMap<ShardId, ShardState>,
+    /// No shard's log can be proven complete, not even one of which nothing is left.
+    pub lost_everything: Option<Damage>,
+    pub damages: Vec<Damage>,
+    pub queue: VecDeque<Queued>,
+    pub recent: Recent,
+    /// Rises with each entry and vote.
+    pub last_ticket: u64,
+    pub flushed_ticket: u64,
+    pub space: Space,
+    pub marks_are_dirty: bool,
+    pub broken: Option<JournalBroken>,
+    pub closing: bool,
+    /// Rises with everything that the writer might have to see.
+    pub news: u64,
+    /// Its thread sleeps until it is woken.
+    pub writer_waits: bool,
+    pub counters: Stats,
+}
+
+impl State {
+    pub fn new(options: &Options) -> State {
+        State {
+            shards: BTreeMap::new(),
+            lost_everything: None,
+            damages: Vec::new(),
+            queue: VecDeque::new(),
+            recent: Recent::new(options.cache_bytes),
+            last_ticket: 0,
+            flushed_ticket: 0,
+            space: Space::default(),
+            marks_are_dirty: false,
+            broken: None,
+            closing: false,
+            news: 0,
+            writer_waits: false,
+            counters: Stats::default(),
+        }
+    }
+
+    pub fn next_ticket(&mut self) -> u64 {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+
+    /// The shard, if changes to it are accepted.
+    pub fn shard_for_change(&mut self, shard: ShardId) -> Result<&mut ShardState, AppendError> {
+        self.check_open()?;
+        if self.lost_everything.is_some() {
+            return Err(AppendError::Hole(shard));
+        }
+        let state = self.shards.entry(shard).or_default();
+        if state.hole.is_some() {
+            Err(AppendError::Hole(shard))
+        } else {
+            Ok(state)
+        }
+    }
+
+    pub fn check_open(&self) -> Result<(), AppendError> {
+        match &self.broken {
+            Some(broken) => Err(AppendError::Broken(broken.clone())),
+            None if self.closing => Err(AppendError::Broken(JournalBroken::Closed)),
+            None => Ok(()),
+        }
+    }
+
+    pub fn enqueue(&mut self, queued: Queued) {
+        if queued.item.shard().is_some() {
+            let bytes = self.cost(queued.item.payload().len());
+            self.space.promise(bytes, bytes);
+        }
+        self.news += 1;
+        self.queue.push_back(queued);
+    }
+
+    pub fn cost(&self, payload: usize) -> u64 {
+        cost(payload, self.shards.len())
+    }
+
+    pub fn slack(&self, options: &Options) -> u64 {
+        slack(options.segment_bytes, self.shards.len())
+    }
+
+    /// Its frame is flushed.
+    pub fn complete(&mut self, item: &Item, spot: Spot) {
+        match item {
+            Item::Entry {
+                shard,
+                entry,
+                ticket,
+            } => {
+                self.flushed_ticket = *ticket;
+                self.counters.entries_written += 1;
+                if let Some(state) = self.shards.get_mut(shard) {
+                    state.complete_entry(entry.log_id, entry.kind as u8, *ticket, spot);
+                }
+            }
+            Item::Purge { shard, upto, .. } => {
+                if let Some(state) = self.shards.get_mut(shard) {
+                    state.complete_purge(*upto);
+                }
+            }
+            Item::Vote { .. } | Item::Truncate { .. } | Item::Nothing => {}
+        }
+    }
+
+    /// Notes a damage, and the hole if a shard's log is concerned.
+    pub fn note_damage(&mut self, damage: Damage, holes: &[ShardId]) {
+        for shard in holes {
+            let state = self.shards.entry(*shard).or_default();
+            state.hole.get_or_insert_with(|| Hole {
+                shard: *shard,
+                damage: damage.clone(),
+            });
+        }
+        if self.damages.len() < limits::MAX_DAMAGES && !self.damages.contains(&damage) {
+            self.damages.push(damage);
+        }
+    }
+
+    pub fn holes(&self) -> Vec<Hole> {
+        let mut holes: Vec<Hole> = self
+            .shards
+            .values()
+            .filter_map(|state| state.hole.clone())
+            .collect();
+        if let Some(damage) = &self.lost_everything {
+            let known: Vec<ShardId> = holes.iter().map(|hole| hole.shard).collect();
+            let others = self.shards.keys().filter(|shard| !known.contains(shard));
+            holes.extend(others.map(|shard| Hole {
+                shard: *shard,
+                damage: damage.clone(),
+            }));
+            if holes.is_empty() {
+                // Nothing is left that would name a shard: the control group stands for all of them.
+                holes.push(Hole {
+                    shard: ShardId::CONTROL,
+                    damage: damage.clone(),
+                });
+            }
+        }
+        holes
+    }
+}
+
+impl Shared {
+    /// Wakes the writer's thread if it sleeps for want of work. Takes the guard, so that it is given back first.
+    pub fn tell_writer(&self, state: MutexGuard<'_, State>) {
+        let waits = state.writer_waits;
+        drop(state);
+        if waits {
+            self.wake.notify_all();
+        }
+    }
+
+    /// The first error stays. Everybody who waits gets it from the writer's next step.
+    pub fn poison(&self, broken: JournalBroken) {
+        let mut state = self.state.lock();
+        if state.broken.is_none() {
+            tracing::error!(error = %broken, "the journal is broken; the process must stop");
+            state.news += 1;
+            state.broken = Some(broken.clone());
+            self.broken_watch.send_replace(Some(broken));
+        }
+        drop(state);
+        self.wake.notify_all();
+    }
+
+    /// Fills the reserve up, then makes one more spare segment unless `enough` says that there is room by now.
+    /// Returns whether there may be room: false is a full disk.
+    pub fn allocate(&self, enough: impl Fn(&State) -> bool) -> Result<bool, JournalBroken> {
+        let allocator = self.allocator.lock();
+        let made = self.allocate_locked(&allocator, enough);
+        match &made {
+            Ok(room) => self.note_full(!room),
+            Err(broken) => self.poison(broken.clone()),
+        }
+        made
+    }
+
+    fn note_full(&self, full: bool) {
+        let mut state = self.state.lock();
+        if full && !state.space.full {
+            tracing::error!("the disk is full: no entry is accepted until there is room");
+        }
+        state.space.full = full;
+    }
+
+    fn allocate_locked(
+        &self,
+        allocator: &Allocator,
+        enough: impl Fn(&State) -> bool,
+    ) -> Result<bool, JournalBroken> {
+        let have = self.state.lock().space.reserve.clone();
+        for (number, bytes) in allocator.reserve_sizes().into_iter().enumerate() {
+            let name = crate::space::reserve_name(number);
+            if have.iter().any(|file| file.name == name) {
+                continue;
+            }
+            match allocator.make_reserve(number, bytes)? {
+                Some(file) => self.state.lock().space.reserve.push(file),
+                None => return Ok(false),
+            }
+        }
+        let sequence = {
+            let mut state = self.state.lock();
+            state.space.current_is_reserve = false;
+            if enough(&state) {
+                return Ok(true);
+            }
+            state.space.next_sequence
+        };
+        let Some(spare) = allocator.make_spare(sequence)? else {
+            return Ok(false);
+        };
+        let mut state = self.state.lock();
+        state.space.next_sequence = sequence + 1;
+        state.space.spares.push_back(spare);
+        Ok(true)
+    }
+}

@@ -1,0 +1,407 @@
+//! A journal as a caller understands it, a workload from a seed, and the comparison of both.
+
+use crate::faulty_disk::{Chance, FaultyDisk};
+use crate::{
+    AppendError, EntryKind, FlushDone, Identity, Journal, NewEntry, Options, Recovery, Step, Twin,
+    Writer,
+};
+use bytes::Bytes;
+use raft_api::{Entries, LogId, LogIndex, NodeId, ShardId};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+pub const DIR: &str = "journal";
+
+pub fn identity() -> Identity {
+    Identity {
+        cluster: *b"a cluster's name",
+        incarnation: 1,
+        node: NodeId(7),
+    }
+}
+
+/// Small enough that a workload fills several segments.
+pub fn small() -> Options {
+    Options {
+        segment_bytes: 16 << 10,
+        reserve_bytes: 16 << 10,
+        cache_bytes: 2048,
+        ..Options::default()
+    }
+}
+
+pub fn open(disk: &FaultyDisk) -> (Journal, Writer, Recovery) {
+    try_open(disk).unwrap_or_else(|e| panic!("open: {e}"))
+}
+
+pub fn try_open(disk: &FaultyDisk) -> Result<(Journal, Writer, Recovery), crate::OpenError> {
+    Journal::open_stepped(Arc::new(disk.clone()), Path::new(DIR), identity(), small())
+}
+
+pub fn ignore() -> FlushDone {
+    Box::new(|_| {})
+}
+
+/// Steps until there is nothing to do but wait for idleness.
+pub fn settle(writer: &mut Writer, now: &mut Duration) -> Step {
+    loop {
+        match writer.step(*now) {
+            Step::Worked => {}
+            Step::Gather { until } => *now = until,
+            step => return step,
+        }
+    }
+}
+
+/// Writes all that is queued, seals, and gives the folder free.
+pub fn close(journal: Journal, mut writer: Writer) {
+    journal.close();
+    let mut now = Duration::ZERO;
+    assert_eq!(settle(&mut writer, &mut now), Step::Stopped);
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shard {
+    /// All payloads that can be read, purged ones included, with their terms.
+    pub entries: BTreeMap<u64, (u64, Vec<u8>)>,
+    pub purged: Option<LogId>,
+    pub last: Option<LogId>,
+    pub vote: Option<Vec<u8>>,
+}
+
+pub type Model = BTreeMap<ShardId, Shard>;
+
+/// One frame's worth of change.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Append {
+        shard: ShardId,
+        entries: Vec<NewEntry>,
+    },
+    Vote {
+        shard: ShardId,
+        vote: Vec<u8>,
+    },
+    Truncate {
+        shard: ShardId,
+        after: Option<LogId>,
+    },
+    Purge {
+        shard: ShardId,
+        upto: LogId,
+    },
+}
+
+impl Shard {
+    fn append(&mut self, entry: &NewEntry) {
+        self.entries.insert(
+            entry.log_id.index.0,
+            (entry.log_id.term.0, entry.payload.to_vec()),
+        );
+        self.last = Some(entry.log_id);
+    }
+
+    fn truncate(&mut self, after: Option<LogId>) {
+        let keep = after.map_or(0, |after| after.index.0 + 1);
+        if self.last.is_some_and(|last| last.index.0 >= keep) {
+            self.entries.split_off(&keep);
+            self.last = after;
+        }
+    }
+
+    fn purge(&mut self, upto: LogId) {
+        self.purged = Some(upto);
+        if self.last.is_none_or(|last| last.index < upto.index) {
+            self.last = Some(upto);
+        }
+    }
+}
+
+/// What was asked for, and every state on the way.
+pub struct Workload {
+    pub chance: Chance,
+    /// After each frame, the empty journal first.
+    pub history: Vec<Model>,
+    /// Index into `history` up to which completions have fired.
+    pub completed: Arc<AtomicUsize>,
+    terms: BTreeMap<ShardId, u64>,
+}
+
+const SHARDS: u64 = 4;
+
+impl Workload {
+    pub fn new(seed: u64) -> Workload {
+        Workload {
+            chance: Chance(seed),
+            history: vec![Model::new()],
+            completed: Arc::default(),
+            terms: BTreeMap::new(),
+        }
+    }
+
+    pub fn now(&self) -> &Model {
+        self.history
+            .last()
+            .expect("the history begins with the empty journal")
+    }
+
+    pub fn completed(&self) -> usize {
+        self.completed.load(Ordering::SeqCst)
+    }
+
+    /// The journal was opened again and holds `history[at]`: what came after it is gone.
+    pub fn go_on_from(&mut self, at: usize) {
+        self.history.truncate(at + 1);
+        self.completed = Arc::new(AtomicUsize::new(at));
+    }
+
+    pub fn change(&mut self) -> Change {
+        let shard = ShardId(self.chance.below(SHARDS) as u32 * 3);
+        let state = self.now().get(&shard).cloned().unwrap_or_default();
+        let term = *self.terms.entry(shard).or_insert(1);
+        match self.chance.below(20) {
+            0 | 1 => {
+                self.terms.insert(shard, term + 1);
+                Change::Vote {
+                    shard,
+                    vote: format!("vote {} of {shard}", self.chance.below(1 << 40)).into_bytes(),
+                }
+            }
+            2 | 3 if state.last.is_some() => {
+                // Somewhere between what is purged and the end, then on in a later term.
+                let first = state.purged.map_or(0, |purged| purged.index.0 + 1);
+                let end = state.last.map_or(0, |last| last.index.0 + 1);
+                let keep = first + self.chance.below(end.saturating_sub(first) + 1);
+                let after = match keep.checked_sub(1) {
+                    None => None,
+                    Some(index) if state.purged.is_some_and(|purged| purged.index.0 == index) => {
+                        state.purged
+                    }
+                    Some(index) => state
+                        .entries
+                        .get(&index)
+                        .map(|(term, _)| LogId::new(*term, index)),
+                };
+                self.terms.insert(shard, term + 1);
+                Change::Truncate { shard, after }
+            }
+            4 if state.last.is_some() => {
+                let first = state.purged.map_or(0, |purged| purged.index.0 + 1);
+                let end = state.last.map_or(0, |last| last.index.0 + 1);
+                // Sometimes beyond the end, as after a snapshot.
+                let beyond = if self.chance.below(4) == 0 { 5 } else { 0 };
+                let index = first
+                    + self
+                        .chance
+                        .below((end + beyond).saturating_sub(first).max(1));
+                let of_entry = state.entries.get(&index).map(|(term, _)| *term);
+                if index < end && of_entry.is_none() {
+                    return Change::Vote {
+                        shard,
+                        vote: b"instead of a purge".to_vec(),
+                    };
+                }
+                Change::Purge {
+                    shard,
+                    upto: LogId::new(of_entry.unwrap_or(term), index),
+                }
+            }
+            _ => {
+                let mut index = state.last.map_or(0, |last| last.index.0 + 1);
+                let count = 1 + self.chance.below(4);
+                let entries = (0..count).map(|_| {
+                    let length = if self.chance.below(6) == 0 {
+                        2500
+                    } else {
+                        self.chance.below(300)
+                    };
+                    let byte = self.chance.next() as u8;
+                    let payload: Vec<u8> =
+                        (0..length).map(|at| byte.wrapping_add(at as u8)).collect();
+                    index += 1;
+                    NewEntry {
+                        log_id: LogId::new(term, index - 1),
+                        kind: EntryKind::Normal,
+                        payload: payload.into(),
+                    }
+                });
+                Change::Append {
+                    shard,
+                    entries: entries.collect(),
+                }
+            }
+        }
+    }
+
+    /// Hands a change to the journal and notes what it makes of the model.
+    pub fn submit(&mut self, journal: &Journal, change: Change) -> Result<(), AppendError> {
+        let mut states = Vec::new();
+        let mut model = self.now().clone();
+        match &change {
+            Change::Append { shard, entries } => {
+                for entry in entries {
+                    model.entry(*shard).or_default().append(entry);
+                    states.push(model.clone());
+                }
+            }
+            Change::Vote { shard, vote } => {
+                model.entry(*shard).or_default().vote = Some(vote.clone())
+            }
+            Change::Truncate { shard, after } => model.entry(*shard).or_default().truncate(*after),
+            Change::Purge { shard, upto } => model.entry(*shard).or_default().purge(*upto),
+        }
+        if states.is_empty() {
+            states.push(model);
+        }
+        let reached = self.history.len() - 1 + states.len();
+        let completed = Arc::clone(&self.completed);
+        let done: FlushDone = Box::new(move |result| {
+            if result.is_ok() {
+                let before = completed.fetch_max(reached, Ordering::SeqCst);
+                assert!(
+                    before < reached,
+                    "completions fire in the order of the calls"
+                );
+            }
+        });
+        match change {
+            Change::Append { shard, entries } => journal.append(shard, entries, done)?,
+            Change::Vote { shard, vote } => journal.save_vote(shard, vote.into(), done)?,
+            Change::Truncate { shard, after } => journal.truncate_after(shard, after, done)?,
+            Change::Purge { shard, upto } => journal.purge(shard, upto, done)?,
+        }
+        self.history.extend(states);
+        Ok(())
+    }
+
+    /// Some changes, some steps, some time. Stops early when the journal breaks.
+    pub fn run(&mut self, journal: &Journal, writer: &mut Writer, changes: usize) {
+        let mut now = Duration::ZERO;
+        for _ in 0..changes {
+            let change = self.change();
+            match self.submit(journal, change) {
+                Ok(()) => {}
+                Err(AppendError::Broken(_)) => return,
+                Err(e) => panic!("a change was refused: {e}"),
+            }
+            if self.chance.below(5) == 0 {
+                let shard = ShardId(self.chance.below(SHARDS) as u32 * 3);
+                journal.save_mark(shard, LogIndex(self.chance.below(100)));
+            }
+            for _ in 0..self.chance.below(4) {
+                now += Duration::from_millis(self.chance.below(80));
+                writer.step(now);
+            }
+        }
+    }
+}
+
+/// Everything that can be read of a journal.
+pub fn observe(journal: &Journal) -> Model {
+    let mut model = Model::new();
+    for shard in journal.shards() {
+        let log = journal.log_state(shard);
+        let mut entries = BTreeMap::new();
+        let end = log.last.map_or(0, |last| last.index.0 + 1);
+        let first = log.purged.map_or(0, |purged| purged.index.0 + 1);
+        let read = journal
+            .read(shard, 0..u64::MAX, usize::MAX)
+            .expect("a sound log can be read");
+        for entry in &read {
+            entries.insert(
+                entry.log_id.index.0,
+                (entry.log_id.term.0, entry.payload.to_vec()),
+            );
+        }
+        assert_eq!(
+            read.len() as u64,
+            end - first.max(read.first().map_or(end, |e| e.log_id.index.0)),
+            "gapless"
+        );
+        for index in 0..first {
+            if let Ok(payload) = journal.payload(shard, LogIndex(index)) {
+                let term = journal.term_for_tests(shard, LogIndex(index));
+                entries.insert(index, (term, payload.to_vec()));
+            }
+        }
+        let vote = journal.vote(shard).map(|vote: Bytes| vote.to_vec());
+        model.insert(
+            shard,
+            Shard {
+                entries,
+                purged: log.purged,
+                last: log.last,
+                vote,
+            },
+        );
+    }
+    model.retain(|_, shard| *shard != Shard::default());
+    model
+}
+
+/// The position in the workload's history that the journal holds, which must be one that was not lost.
+pub fn find(workload: &Workload, seen: &Model, recovery: &Recovery) -> Result<usize, String> {
+    if !recovery.holes.is_empty() || !recovery.damages.is_empty() {
+        return Err(format!(
+            "something sound was called corrupt: {:?} {:?}",
+            recovery.holes, recovery.damages
+        ));
+    }
+    let completed = workload.completed();
+    let without_empty = |model: &Model| {
+        let mut model = model.clone();
+        model.retain(|_, shard| *shard != Shard::default());
+        model
+    };
+    // The newest first: several states may look alike, and all of them are as good.
+    let found = (0..workload.history.len())
+        .rev()
+        .find(|at| without_empty(&workload.history[*at]) == *seen);
+    match found {
+        Some(at) if at >= completed => Ok(at),
+        Some(at) => Err(format!(
+            "lost: holds state {at}, but {completed} was completed"
+        )),
+        None => Err(format!(
+            "half shown: no state of {completed}..{} looks like {seen:?}",
+            workload.history.len()
+        )),
+    }
+}
+
+/// A workload that is cut at an operation.
+pub struct Life {
+    pub disk: FaultyDisk,
+    pub workload: Workload,
+    /// The operation came, so there was something to cut.
+    pub was_cut: bool,
+}
+
+pub fn live(
+    seed: u64,
+    page_bytes: usize,
+    changes: usize,
+    cut_at: Option<u64>,
+    twin: Option<Twin>,
+) -> Life {
+    let disk = FaultyDisk::new(page_bytes);
+    let mut workload = Workload::new(seed);
+    if let Some(cut_at) = cut_at {
+        disk.cut_power_at(cut_at);
+    }
+    if let Ok((journal, mut writer, _)) = try_open(&disk) {
+        if let Some(twin) = twin {
+            writer.break_on_purpose(twin);
+        }
+        workload.run(&journal, &mut writer, changes);
+    }
+    let was_cut = disk.is_off();
+    Life {
+        disk,
+        workload,
+        was_cut,
+    }
+}

@@ -1,0 +1,182 @@
+//! Power goes at every write and every flush; any subset of the unflushed pages survives. Nothing that completed is
+//! lost, nothing half is shown, nothing sound is called corrupt.
+
+use super::model::{DIR, Life, Workload, close, find, ignore, live, observe, open, try_open};
+use crate::faulty_disk::{Chance, FaultyDisk};
+use crate::format::HEAD_AREA_BYTES;
+use crate::{Disk, EntryKind, NewEntry, Step, Twin, scan};
+use raft_api::{LogId, ShardId};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const CHANGES: usize = 45;
+
+/// Opens, compares, and returns the state it holds.
+fn recover(disk: &FaultyDisk, workload: &Workload) -> Result<usize, String> {
+    let (journal, writer, recovery) = try_open(disk).map_err(|e| format!("does not open: {e}"))?;
+    let at = find(workload, &observe(&journal), &recovery)?;
+    close(journal, writer);
+    Ok(at)
+}
+
+/// Comes back, works on, closes, and is sound.
+fn fate_power(life: &Life, chance: &mut Chance) -> Result<(), String> {
+    let disk = life.disk.fork();
+    disk.power_on(chance);
+    let (journal, mut writer, recovery) =
+        try_open(&disk).map_err(|e| format!("does not open: {e}"))?;
+    let at = find(&life.workload, &observe(&journal), &recovery)?;
+    let mut workload = Workload::new(chance.next());
+    workload.history.clone_from(&life.workload.history);
+    workload.go_on_from(at);
+    workload.run(&journal, &mut writer, 8);
+    close(journal, writer);
+    if workload.completed() + 1 != workload.history.len() {
+        return Err("close leaves something behind".to_string());
+    }
+    let disk_arc: Arc<dyn Disk> = Arc::new(disk.clone());
+    let report = scan(&disk_arc, Path::new(DIR), |_, _, _| {}).map_err(|e| format!("scan: {e}"))?;
+    if !report.is_sound() {
+        return Err(format!(
+            "scan finds damage: {:?} {:?}",
+            report.damages, report.torn
+        ));
+    }
+    recover(&disk, &workload).map(|_| ())
+}
+
+/// The process is killed, comes back, reports; then power goes at once. What was reported must still be there.
+fn fate_kill(life: &Life, chance: &mut Chance) -> Result<(), String> {
+    let disk = life.disk.fork();
+    disk.kill_process();
+    let (journal, writer, recovery) = try_open(&disk).map_err(|e| format!("does not open: {e}"))?;
+    let reported = find(&life.workload, &observe(&journal), &recovery)?;
+    disk.power_on(chance);
+    drop((journal, writer));
+    let (journal, writer, recovery) =
+        try_open(&disk).map_err(|e| format!("does not open again: {e}"))?;
+    let again = find(&life.workload, &observe(&journal), &recovery)?;
+    close(journal, writer);
+    if life.workload.history[again] == life.workload.history[reported] {
+        Ok(())
+    } else {
+        Err(format!(
+            "reported state {reported} after a kill, holds {again} after a power cut"
+        ))
+    }
+}
+
+/// Power goes again while recovery runs.
+fn fate_twice(life: &Life, chance: &mut Chance) -> Result<(), String> {
+    let disk = life.disk.fork();
+    disk.power_on(chance);
+    disk.cut_power_at(disk.operations() + chance.below(10));
+    let first = try_open(&disk);
+    let reported = match first {
+        Ok((journal, _writer, recovery)) if !disk.is_off() => {
+            find(&life.workload, &observe(&journal), &recovery)?
+        }
+        _ => life.workload.completed(),
+    };
+    disk.power_on(chance);
+    let again = recover(&disk, &life.workload)?;
+    if again >= reported {
+        Ok(())
+    } else {
+        Err(format!("reported {reported}, holds {again}"))
+    }
+}
+
+/// All cuts of one seed. Returns the first thing that is wrong.
+fn check(seed: u64, page_bytes: usize, twin: Option<Twin>) -> Result<(), String> {
+    let mut chance = Chance(seed ^ 0xfa7e);
+    for cut_at in 0.. {
+        let life = live(seed, page_bytes, CHANGES, Some(cut_at), twin);
+        if !life.was_cut {
+            return if cut_at > 100 {
+                Ok(())
+            } else {
+                Err(format!(
+                    "only {cut_at} operations: the workload is too small"
+                ))
+            };
+        }
+        for fate in [fate_power, fate_power, fate_kill, fate_twice] {
+            fate(&life, &mut chance)
+                .map_err(|e| format!("seed {seed}, pages of {page_bytes}, cut at {cut_at}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_completed_is_lost() {
+    for (seed, page_bytes) in [
+        (1, 4096),
+        (2, 4096),
+        (3, 512),
+        (4, 4096),
+        (5, 512),
+        (6, 4096),
+    ] {
+        check(seed, page_bytes, None).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
+fn check_twin(twin: Twin, expect: &str) {
+    let caught = (1..20).find_map(|seed| check(seed, 4096, Some(twin)).err());
+    let caught = caught.unwrap_or_else(|| panic!("{twin:?} is not caught"));
+    assert!(
+        caught.contains(expect),
+        "{twin:?} is caught for another reason: {caught}"
+    );
+}
+
+#[test]
+fn twin_that_acknowledges_before_the_flush_is_caught() {
+    check_twin(Twin::AckBeforeFlush, "lost: holds state");
+}
+
+#[test]
+fn twin_that_never_flushes_is_caught() {
+    check_twin(Twin::NeverFlush, "");
+}
+
+#[test]
+fn a_torn_batch_is_cut_and_named() {
+    let disk = FaultyDisk::default();
+    let (journal, mut writer, _) = open(&disk);
+    let entries = (0..3).map(|index| NewEntry {
+        log_id: LogId::new(1, index),
+        kind: EntryKind::Normal,
+        payload: vec![index as u8 + 1; 3000].into(),
+    });
+    journal
+        .append(ShardId(1), entries.collect(), ignore())
+        .unwrap();
+    // The write goes through, the flush does not.
+    disk.cut_power_at(disk.operations() + 1);
+    assert_eq!(writer.step(Duration::ZERO), Step::Stopped);
+    let mut seen = BTreeSet::new();
+    for seed in 0..16 {
+        let fork = disk.fork();
+        fork.power_on(&mut Chance(seed));
+        let (journal, _writer, recovery) = open(&fork);
+        assert!(
+            recovery.damages.is_empty(),
+            "a torn batch is no damage: {:?}",
+            recovery.damages
+        );
+        let entries = journal.read(ShardId(1), 0..3, usize::MAX).unwrap().len();
+        let offsets: Vec<u64> = recovery.cuts.iter().map(|cut| cut.offset).collect();
+        assert!(
+            offsets.iter().all(|offset| *offset == HEAD_AREA_BYTES),
+            "cut in the middle of a batch: {offsets:?}"
+        );
+        seen.insert((entries, recovery.cuts.len()));
+    }
+    // Nothing of it survived; part of it did and was cut; all of it did.
+    assert_eq!(seen, BTreeSet::from([(0, 0), (0, 1), (3, 0)]));
+}
