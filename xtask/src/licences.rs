@@ -1,11 +1,13 @@
-//! Licences, bans and sources of every crate in `Cargo.lock`, against `deny.toml`.
+//! Licences, bans and sources of every crate that some target or feature set of ours compiles, against `deny.toml`.
 //!
 //! Our own reading of the parts of that file that we use, so that the check needs nothing installed; cargo-deny reads
 //! the same file where it is there.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::workspace::{Metadata, Package};
@@ -55,8 +57,50 @@ pub fn run(root: &Path) -> Result<Vec<String>> {
         std::fs::read_to_string(root.join("deny.toml")).context("deny.toml could not be read")?;
     let deny: Deny = toml::from_str(&text).context("deny.toml is not as expected")?;
     let metadata = Metadata::load(root)?;
-    let all = metadata.members.iter().chain(&metadata.outside);
+    let compiled = compiled(root)?;
+    let outside = metadata.outside.iter().filter(|package| {
+        let key = (package.name.clone(), package.version.clone());
+        compiled.contains(&key)
+    });
+    let all = metadata.members.iter().chain(outside);
     Ok(all.flat_map(|package| check(package, &deny)).collect())
+}
+
+/// Name and version of what is compiled on any platform. `Cargo.lock` and `cargo metadata` also list what a weak
+/// feature (`ring?/std`) names and nothing turns on.
+fn compiled(root: &Path) -> Result<BTreeSet<(String, String)>> {
+    let mut tree = Command::new(crate::cargo::program());
+    tree.args([
+        "tree",
+        "--workspace",
+        "--locked",
+        "--target",
+        "all",
+        "--edges",
+        "normal,build,dev",
+    ]);
+    let output = tree
+        .args(["--prefix", "none", "--format", "{p}"])
+        .current_dir(root)
+        .output();
+    let output = output.context("cargo tree could not be started")?;
+    if !output.status.success() {
+        bail!(
+            "cargo tree failed:\n{}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(listed(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Lines like `bytes v1.11.0` and `xtask v0.1.0 (…)`.
+fn listed(tree: &str) -> BTreeSet<(String, String)> {
+    let line = |line: &str| {
+        let mut words = line.split(' ');
+        let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);
+        Some((name.to_owned(), version.to_owned()))
+    };
+    tree.lines().filter_map(line).collect()
 }
 
 fn check(package: &Package, deny: &Deny) -> Vec<String> {
@@ -178,6 +222,18 @@ mod tests {
         check("MIT OR", false);
         check("MIT MIT", false);
         check("(MIT", false);
+    }
+
+    #[test]
+    fn trees_are_read() {
+        let found = listed(
+            "bytes v1.11.0\nxtask v0.1.0 (somewhere)\n\nbytes feature \"std\"\nbytes v1.11.0 (*)\n",
+        );
+        let names: Vec<String> = found
+            .into_iter()
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
+        assert_eq!(names, ["bytes 1.11.0", "xtask 0.1.0"]);
     }
 
     #[test]

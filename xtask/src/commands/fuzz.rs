@@ -27,7 +27,7 @@ const INPUT_BYTES_MAX: usize = 16 * 1024;
 const INPUT_SECONDS_MAX: u32 = 10;
 
 pub fn run(root: &Path, args: &FuzzArgs) -> Result<()> {
-    let known = targets(&root.join(FOLDER).join("targets"))?;
+    let known = targets(&root.join(FOLDER).join("src/bin"))?;
     if args.list {
         known.iter().for_each(|name| println!("{name}"));
         return Ok(());
@@ -46,46 +46,57 @@ pub fn run(root: &Path, args: &FuzzArgs) -> Result<()> {
 
     let cargo = Cargo::prepare(root)?;
     let host = host_triple()?;
-    let target_dir = Metadata::load(root)?.target_dir.join("fuzz");
-    let mut build = cargo.command("build");
-    // With `--target`, build scripts and macros are compiled without the flags.
+    let output_dir = Metadata::load(root)?.target_dir;
+    let target_dir = output_dir.join("fuzz");
+    // The targets share our locked versions; cargo adds libFuzzer alone, which is pinned in their manifest.
+    let lock = root.join(FOLDER).join("Cargo.lock");
+    fs::copy(root.join("Cargo.lock"), &lock)
+        .with_context(|| format!("{} was not written", lock.display()))?;
+    let mut build = Command::new(cargo::program());
     build.args([
+        "build",
+        "--ignore-rust-version",
         "--release",
-        "--target",
-        &host,
         "--manifest-path",
         &format!("{FOLDER}/Cargo.toml"),
     ]);
+    // With `--target`, build scripts and macros are compiled without the flags.
     build
+        .args(["--target", &host])
         .arg("--target-dir")
-        .arg(&target_dir)
+        .arg(&target_dir);
+    build.args(chosen.iter().flat_map(|target| ["--bin", target]));
+    build
+        .current_dir(root)
+        .envs(cargo.env())
         .env("RUSTFLAGS", COVERAGE);
     cargo::run(&mut build)?;
 
     for target in chosen {
-        let found = root.join("target/fuzz-corpus").join(target);
-        let seeds = root.join(FOLDER).join("seeds").join(target);
-        fs::create_dir_all(&found)
-            .with_context(|| format!("{} could not be created", found.display()))?;
-        let mut fuzzer = Command::new(target_dir.join(&host).join("release").join(target));
-        fuzzer.arg(&found);
-        if seeds.is_dir() {
-            fuzzer.arg(&seeds);
+        // What it found stays, so that the next run goes on from there; inputs that broke something lie apart.
+        let found = output_dir.join("fuzz-found").join(target);
+        let broken = output_dir.join("fuzz-broken").join(target);
+        for dir in [&found, &broken] {
+            fs::create_dir_all(dir)
+                .with_context(|| format!("{} could not be created", dir.display()))?;
         }
+        let seeds = root.join(FOLDER).join("seeds").join(target);
+        let mut fuzzer = Command::new(target_dir.join(&host).join("release").join(target));
+        fuzzer.arg(&found).args(seeds.is_dir().then_some(seeds));
         fuzzer
             .arg(format!("-max_total_time={}", args.seconds))
             .arg(format!("-max_len={INPUT_BYTES_MAX}"));
         fuzzer
             .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
             .arg("-print_final_stats=1");
-        fuzzer.arg(format!("-artifact_prefix={}/crash-", found.display()));
-        cargo::run(&mut fuzzer)
-            .with_context(|| format!("`{target}` broke: the input lies in {}", found.display()))?;
+        fuzzer.arg(format!("-artifact_prefix={}/", broken.display()));
+        let message = || format!("`{target}` broke, by an input in {}", broken.display());
+        cargo::run(&mut fuzzer).with_context(message)?;
     }
     Ok(())
 }
 
-/// A target is a file: `targets/NAME.rs`.
+/// A target is a file: `src/bin/NAME.rs`.
 fn targets(dir: &Path) -> Result<Vec<String>> {
     let entries =
         fs::read_dir(dir).with_context(|| format!("{} could not be read", dir.display()))?;

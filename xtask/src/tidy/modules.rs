@@ -11,8 +11,8 @@ use crate::workspace::Package;
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
     files: BTreeMap<String, Seen>,
-    /// Folders of packages, longest first.
-    dirs: Vec<(String, String)>,
+    /// Folders of manifests, longest first. Without a name: a workspace of its own inside ours.
+    dirs: Vec<(String, Option<String>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +25,10 @@ impl Reach {
     pub fn walk(tree: &Tree, members: &[Package]) -> Reach {
         let mut reach = Reach::default();
         for package in members {
-            reach
-                .dirs
-                .push((package.dir.display().to_string(), package.name.clone()));
+            reach.dirs.push((
+                package.dir.display().to_string(),
+                Some(package.name.clone()),
+            ));
             for target in &package.targets {
                 let seen = match target.kind.as_str() {
                     "test" | "bench" | "example" => Seen::ByTests,
@@ -38,6 +39,15 @@ impl Reach {
                 reach.visit(tree, path, dir, seen);
             }
         }
+        let manifests = tree
+            .paths()
+            .filter_map(|path| path.strip_suffix("/Cargo.toml"));
+        let apart: Vec<_> = manifests
+            .filter(|dir| !reach.dirs.iter().any(|(known, _)| known == dir))
+            .collect();
+        reach
+            .dirs
+            .extend(apart.into_iter().map(|dir| (dir.to_owned(), None)));
         reach
             .dirs
             .sort_by_key(|(dir, _)| std::cmp::Reverse(dir.len()));
@@ -58,7 +68,7 @@ impl Reach {
         self.dirs
             .iter()
             .find(|(dir, _)| inside(dir))
-            .map(|(_, name)| name.as_str())
+            .and_then(|(_, name)| name.as_deref())
     }
 
     /// `dir` is where the file's own child modules lie.
@@ -226,6 +236,15 @@ mod tests {
         check(
             &[("room/src/lib.rs", ""), ("room/tests/kit.rs", "")],
             &["room/tests/kit.rs"],
+        );
+        // a workspace of its own inside a package
+        check(
+            &[
+                ("room/src/lib.rs", ""),
+                ("room/fuzz/Cargo.toml", ""),
+                ("room/fuzz/src/bin/x.rs", ""),
+            ],
+            &[],
         );
         // a folder outside every package is not ours to judge
         check(&[("room/src/lib.rs", ""), ("docs/x.rs", "")], &[]);
