@@ -65,7 +65,14 @@ fn licence(root: &Path) -> Result<()> {
 
 fn clippy(root: &Path) -> Result<()> {
     let mut command = Cargo::prepare(root)?.command("clippy");
-    cargo::run(command.args(["--workspace", "--all-targets", "--", "-D", "warnings"]))
+    cargo::run(command.args([
+        "--workspace",
+        "--all-targets",
+        "--keep-going",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }
 
 fn docs(root: &Path) -> Result<()> {
