@@ -317,7 +317,8 @@ fn replay_segments(segments: &[Segment], how: &How, loaded: &mut Loaded) -> Resu
             damages.extend(check_sealed(segment, footer, *footer_at)?);
         }
     }
-    let mut first_expected = None;
+    // No version frees segments yet: a journal begins with its first batch.
+    let mut first_expected = Some(1);
     for (at, segment) in segments.iter().enumerate() {
         let next = firsts[at + 1..].iter().flatten().next().copied();
         let judged = match &segment.content {
@@ -471,17 +472,13 @@ fn judge_sealed(segment: &Segment, footer: &Footer, batch: u64, around: Around) 
             Concern::Everybody,
         )
     };
-    if around
-        .first_expected
-        .is_some_and(|expected| expected != footer.first_batch)
-    {
+    // A footer or a seal before it may be gone: the segment before this one has reported that.
+    let follows = around.first_expected.is_none_or(|expected| {
+        footer.first_batch == expected
+            || (footer.first_batch == expected + 1 && footer.first_previous_frames == 0)
+    });
+    if !follows {
         judged.damages.push(lost(HEAD_AREA_BYTES));
-    }
-    if around
-        .next
-        .is_some_and(|next| next.batch != batch + 1 && next.previous_frames != Some(0))
-    {
-        judged.damages.push(lost(segment.bytes));
     }
     judged
 }

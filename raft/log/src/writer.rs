@@ -234,9 +234,9 @@ impl Writer {
         if self.has_frames_to_write() {
             self.make_room_for_next()?;
         }
-        let batch = self.take_batch();
+        let mut batch = self.take_batch();
+        self.queue_completions(&mut batch.items);
         if batch.bytes == 0 {
-            self.queue_completions(batch.items);
             self.fire();
             return Ok(());
         }
@@ -467,7 +467,6 @@ impl Writer {
             let flushed = state.flushed_ticket;
             state.recent.shrink(flushed);
         }
-        self.queue_completions(batch.items);
         self.fire();
         Ok(())
     }
@@ -479,10 +478,11 @@ impl Writer {
         })
     }
 
-    fn queue_completions(&mut self, items: Vec<Queued>) {
+    /// From here on a failure finds the batch's completions among those that still wait. None fires before the flush.
+    fn queue_completions(&mut self, items: &mut [Queued]) {
         for queued in items {
             let mut vote_ticket = None;
-            match queued.item {
+            match &queued.item {
                 Item::Vote {
                     shard,
                     number,
@@ -490,23 +490,23 @@ impl Writer {
                     vote,
                     ticket,
                 } => {
-                    vote_ticket = Some(ticket);
+                    vote_ticket = Some(*ticket);
                     self.second_copies.push_back(Item::Vote {
-                        shard,
-                        number,
+                        shard: *shard,
+                        number: *number,
                         copy: 2,
-                        vote,
-                        ticket,
+                        vote: vote.clone(),
+                        ticket: *ticket,
                     });
                 }
-                Item::Vote { ticket, .. } => self.second_flushed = ticket,
+                Item::Vote { ticket, .. } => self.second_flushed = *ticket,
                 _ => {}
             }
             #[cfg(any(test, feature = "testing"))]
             if self.is_twin(Twin::AckVoteAfterOneCopy) {
                 vote_ticket = None;
             }
-            if let Some(done) = queued.done {
+            if let Some(done) = queued.done.take() {
                 self.due.push_back(Due { done, vote_ticket });
             }
         }

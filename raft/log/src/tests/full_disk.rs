@@ -1,1 +1,116 @@
+//! A full disk shows before anything is written: entries are refused by name, votes, truncations and purges go on.
 
+use super::model::{close, ignore, observe, open, settle, small};
+use crate::faulty_disk::FaultyDisk;
+use crate::{AppendError, EntryKind, Journal, NewEntry, OpenError, Writer};
+use raft_api::{LogId, ShardId};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const SHARD: ShardId = ShardId(1);
+
+fn entry(index: u64) -> NewEntry {
+    NewEntry {
+        log_id: LogId::new(1, index),
+        kind: EntryKind::Normal,
+        payload: vec![index as u8; 500].into(),
+    }
+}
+
+/// Appends until it is refused. Returns the next index.
+fn fill(journal: &Journal, writer: &mut Writer, mut index: u64) -> (u64, AppendError) {
+    let mut now = Duration::ZERO;
+    loop {
+        match journal.append(SHARD, vec![entry(index)], ignore()) {
+            Ok(()) => index += 1,
+            Err(refused) => return (index, refused),
+        }
+        settle(writer, &mut now);
+        assert!(index < 10_000, "the disk never fills up");
+    }
+}
+
+#[test]
+fn entries_are_refused_and_the_rest_goes_on() {
+    let disk = FaultyDisk::default();
+    let (journal, mut writer, _) = open(&disk);
+    disk.set_free_bytes(40 << 10);
+    let (next, refused) = fill(&journal, &mut writer, 0);
+    assert_eq!(refused, AppendError::DiskFull);
+    assert!(journal.stats().disk_full);
+    assert!(next > 40, "room that is there is used: {next}");
+    assert!(
+        journal.broken().borrow().is_none(),
+        "a full disk does not poison"
+    );
+
+    // More votes than the current segment holds: the reserve takes them.
+    let mut now = Duration::ZERO;
+    for round in 0..20 {
+        let vote = format!("{round:0>120}");
+        journal.save_vote(SHARD, vote.into(), ignore()).unwrap();
+        settle(&mut writer, &mut now);
+    }
+    assert!(journal.stats().reserve_bytes == 0, "the reserve is in use");
+    journal
+        .truncate_after(SHARD, Some(LogId::new(1, next - 10)), ignore())
+        .unwrap();
+    journal.purge(SHARD, LogId::new(1, 5), ignore()).unwrap();
+    settle(&mut writer, &mut now);
+    assert!(journal.broken().borrow().is_none());
+    // The reserve is not for entries.
+    assert_eq!(
+        journal.append(SHARD, vec![entry(next - 9)], ignore()),
+        Err(AppendError::DiskFull)
+    );
+
+    // Room again: the reserve is filled up first, then entries go on.
+    disk.set_free_bytes(1 << 20);
+    journal
+        .append(SHARD, vec![entry(next - 9)], ignore())
+        .unwrap();
+    settle(&mut writer, &mut now);
+    assert_eq!(journal.stats().reserve_bytes, small().reserve_bytes);
+    assert!(!journal.stats().disk_full);
+    let model = observe(&journal);
+    close(journal, writer);
+    let (journal, _writer, recovery) = open(&disk);
+    assert!(recovery.damages.is_empty());
+    assert_eq!(observe(&journal), model);
+}
+
+/// A restart on a full disk: it opens, entries are refused, votes are not.
+#[test]
+fn a_full_disk_can_be_opened() {
+    let disk = FaultyDisk::default();
+    let (journal, mut writer, _) = open(&disk);
+    disk.set_free_bytes(0);
+    let (next, _) = fill(&journal, &mut writer, 0);
+    let model = observe(&journal);
+    close(journal, writer);
+    let (journal, mut writer, recovery) = open(&disk);
+    assert!(recovery.damages.is_empty());
+    assert_eq!(observe(&journal), model);
+    let (_, refused) = fill(&journal, &mut writer, next);
+    assert_eq!(refused, AppendError::DiskFull);
+    journal.save_vote(SHARD, "vote".into(), ignore()).unwrap();
+    settle(&mut writer, &mut Duration::default());
+    assert!(journal.broken().borrow().is_none());
+}
+
+#[test]
+fn a_new_journal_needs_room() {
+    let disk = FaultyDisk::default();
+    disk.set_free_bytes(20 << 10);
+    let opened = Journal::open_stepped(
+        Arc::new(disk.clone()),
+        Path::new("journal"),
+        super::model::identity(),
+        small(),
+    );
+    assert_eq!(opened.err(), Some(OpenError::DiskFull));
+    // Nothing half made is in the way later.
+    disk.set_free_bytes(1 << 20);
+    open(&disk);
+}

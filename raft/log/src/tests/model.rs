@@ -127,6 +127,7 @@ pub struct Workload {
     pub history: Vec<Model>,
     /// Index into `history` up to which completions have fired.
     pub completed: Arc<AtomicUsize>,
+    pending: Arc<AtomicUsize>,
     terms: BTreeMap<ShardId, u64>,
 }
 
@@ -138,6 +139,7 @@ impl Workload {
             chance: Chance(seed),
             history: vec![Model::new()],
             completed: Arc::default(),
+            pending: Arc::default(),
             terms: BTreeMap::new(),
         }
     }
@@ -146,6 +148,11 @@ impl Workload {
         self.history
             .last()
             .expect("the history begins with the empty journal")
+    }
+
+    /// Completions that have neither succeeded nor failed.
+    pub fn pending(&self) -> usize {
+        self.pending.load(Ordering::SeqCst)
     }
 
     pub fn completed(&self) -> usize {
@@ -258,7 +265,9 @@ impl Workload {
         }
         let reached = self.history.len() - 1 + states.len();
         let completed = Arc::clone(&self.completed);
+        let pending = Arc::clone(&self.pending);
         let done: FlushDone = Box::new(move |result| {
+            pending.fetch_sub(1, Ordering::SeqCst);
             if result.is_ok() {
                 let before = completed.fetch_max(reached, Ordering::SeqCst);
                 assert!(
@@ -273,6 +282,7 @@ impl Workload {
             Change::Truncate { shard, after } => journal.truncate_after(shard, after, done)?,
             Change::Purge { shard, upto } => journal.purge(shard, upto, done)?,
         }
+        self.pending.fetch_add(1, Ordering::SeqCst);
         self.history.extend(states);
         Ok(())
     }

@@ -1,14 +1,17 @@
 //! Power goes at every write and every flush; any subset of the unflushed pages survives. Nothing that completed is
 //! lost, nothing half is shown, nothing sound is called corrupt.
 
-use super::model::{DIR, Life, Workload, close, find, ignore, live, observe, open, try_open};
+use super::model::{
+    DIR, Life, Workload, close, find, ignore, live, observe, open, settle, try_open,
+};
 use crate::faulty_disk::{Chance, FaultyDisk};
 use crate::format::HEAD_AREA_BYTES;
-use crate::{Disk, EntryKind, NewEntry, Step, Twin, scan};
+use crate::{Disk, EntryKind, JournalBroken, NewEntry, Step, Twin, scan};
 use raft_api::{LogId, ShardId};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const CHANGES: usize = 45;
@@ -179,4 +182,74 @@ fn a_torn_batch_is_cut_and_named() {
     }
     // Nothing of it survived; part of it did and was cut; all of it did.
     assert_eq!(seen, BTreeSet::from([(0, 0), (0, 1), (3, 0)]));
+}
+
+/// A vote is acknowledged, power goes at any moment after that, and any one byte of the journal rots.
+fn check_votes(twin: Option<Twin>) -> Result<(), String> {
+    const SHARD: ShardId = ShardId(1);
+    for cut in 0.. {
+        let disk = FaultyDisk::default();
+        let (journal, mut writer, _) = open(&disk);
+        if let Some(twin) = twin {
+            writer.break_on_purpose(twin);
+        }
+        let acknowledged = Arc::new(AtomicUsize::new(0));
+        let mut now = Duration::ZERO;
+        disk.cut_power_at(disk.operations() + cut);
+        for number in 1..4 {
+            let acknowledged = Arc::clone(&acknowledged);
+            let done = move |result: Result<(), JournalBroken>| {
+                if result.is_ok() {
+                    acknowledged.store(number, Ordering::SeqCst);
+                }
+            };
+            if journal
+                .save_vote(SHARD, format!("vote {number}").into(), Box::new(done))
+                .is_ok()
+            {
+                settle(&mut writer, &mut now);
+            }
+        }
+        let acknowledged = acknowledged.load(Ordering::SeqCst);
+        if !disk.is_off() {
+            return if acknowledged == 3 {
+                Ok(())
+            } else {
+                Err("never completes".to_string())
+            };
+        }
+        disk.power_on(&mut Chance(cut));
+        for path in disk
+            .paths()
+            .into_iter()
+            .filter(|path| path.extension().is_some())
+        {
+            for offset in (HEAD_AREA_BYTES..5200).step_by(5) {
+                let fork = disk.fork();
+                fork.flip(&path, offset, 0x10);
+                let (journal, _writer, _) = try_open(&fork).map_err(|e| e.to_string())?;
+                let vote = journal
+                    .vote(SHARD)
+                    .map_or(0, |vote| usize::from(vote[5] - b'0'));
+                if vote < acknowledged {
+                    return Err(format!(
+                        "vote {acknowledged} was acknowledged, {vote} is left: {} at {offset}",
+                        path.display()
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_rotten_byte_loses_a_vote() {
+    check_votes(None).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn twin_that_keeps_votes_once_is_caught() {
+    let caught = check_votes(Some(Twin::AckVoteAfterOneCopy)).expect_err("the twin is not caught");
+    assert!(caught.contains("is left"), "{caught}");
 }

@@ -1,1 +1,91 @@
+//! On the machine's own file system, with the writer's thread.
 
+use super::model::{identity, small};
+use crate::{Disk, EntryKind, Journal, NewEntry, OpenError, Options, RealDisk, scan};
+use raft_api::{Entries, LogId, LogIndex, ShardId};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+
+fn disk() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
+}
+
+fn open(dir: &Path) -> Journal {
+    Journal::open(disk(), dir, identity(), small())
+        .unwrap_or_else(|e| panic!("{e}"))
+        .0
+}
+
+/// Several threads, a shard each, all over segment changes; everything is there after reopening.
+#[test]
+fn many_threads_share_the_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("deep").join("journal");
+    let journal = open(&dir);
+    let threads: Vec<_> = (0..6_u32)
+        .map(|shard| {
+            let journal = journal.clone();
+            std::thread::spawn(move || {
+                let (sender, receiver) = mpsc::channel();
+                for index in 0..200_u64 {
+                    let payload = vec![shard as u8; (index % 90) as usize].into();
+                    let entry = NewEntry {
+                        log_id: LogId::new(1, index),
+                        kind: EntryKind::Normal,
+                        payload,
+                    };
+                    let sender = sender.clone();
+                    let done = Box::new(move |result| sender.send((index, result)).unwrap_or(()));
+                    journal.append(ShardId(shard), vec![entry], done).unwrap();
+                }
+                drop(sender);
+                let fired: Vec<u64> = receiver
+                    .iter()
+                    .map(|(index, result)| result.map(|()| index).unwrap())
+                    .collect();
+                assert_eq!(fired, (0..200).collect::<Vec<u64>>());
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let stats = journal.stats();
+    assert_eq!(stats.entries_written, 1200);
+    assert!(stats.flushes < 1200, "flushes are shared: {stats:?}");
+    assert_eq!(
+        Journal::open(disk(), &dir, identity(), small()).err(),
+        Some(OpenError::Locked {
+            dir: dir.display().to_string()
+        })
+    );
+    journal.close();
+
+    let report = scan(&disk(), &dir, |_, _, _| {}).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!(report.entries, 1200);
+    let journal = open(&dir);
+    for shard in (0..6).map(ShardId) {
+        assert_eq!(journal.flushed(shard), Some(LogId::new(1, 199)));
+        assert_eq!(
+            journal.payload(shard, LogIndex(89)).unwrap(),
+            vec![shard.0 as u8; 89]
+        );
+    }
+    // The last clone closes.
+    drop(journal);
+    open(&dir);
+}
+
+#[test]
+fn nonsense_options_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        segment_bytes: 1,
+        ..small()
+    };
+    assert!(matches!(
+        Journal::open(disk(), folder.path(), identity(), options),
+        Err(OpenError::Options { .. })
+    ));
+}
