@@ -123,7 +123,11 @@ pub enum EntriesError {
     #[error("shard {shard} has no entry {index} here")]
     Missing { shard: ShardId, index: LogIndex },
     #[error("the frame of shard {shard}, entry {index} is damaged: {detail}")]
-    Damaged { shard: ShardId, index: LogIndex, detail: &'static str },
+    Damaged {
+        shard: ShardId,
+        index: LogIndex,
+        detail: &'static str,
+    },
     #[error("reading shard {shard} failed: {detail}")]
     Io { shard: ShardId, detail: String },
 }

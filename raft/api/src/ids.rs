@@ -40,7 +40,10 @@ pub struct LogId {
 
 impl LogId {
     pub fn new(term: u64, index: u64) -> LogId {
-        LogId { term: Term(term), index: LogIndex(index) }
+        LogId {
+            term: Term(term),
+            index: LogIndex(index),
+        }
     }
 }
 

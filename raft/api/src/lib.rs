@@ -8,6 +8,9 @@ mod group;
 mod ids;
 mod status;
 
-pub use group::{Committed, Entries, EntriesError, Group, Inbound, ProposeError, Proposed, ReadError, ReadMark, Refused, Snapshot, StateMachine};
+pub use group::{
+    Committed, Entries, EntriesError, Group, Inbound, ProposeError, Proposed, ReadError, ReadMark,
+    Refused, Snapshot, StateMachine,
+};
 pub use ids::{LogId, LogIndex, NodeId, ShardId, SiteName, Term};
 pub use status::{GroupStatus, MemberStatus, Mode, NodeInfo, Problem, Role};

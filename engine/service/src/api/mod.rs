@@ -1,0 +1,4 @@
+//! The door's two halves, and what they refuse.
+pub mod admin;
+pub mod mail;
+pub mod refusal;
