@@ -121,7 +121,7 @@ impl Journal {
                 return Ok(());
             }
             drop(state);
-            if !shared.allocate(&room)? {
+            if !shared.allocate(room)? {
                 return Err(AppendError::DiskFull);
             }
         }
@@ -371,9 +371,15 @@ impl Journal {
         })
     }
 
-    /// All shards of which the journal has ever held anything, in order.
+    /// All shards that have an entry, a purged position, a vote or a hole, in order.
     pub fn shards(&self) -> Vec<ShardId> {
-        self.shared().state.lock().shards.keys().copied().collect()
+        let state = self.shared().state.lock();
+        state
+            .shards
+            .iter()
+            .filter(|(_, log)| !log.is_empty())
+            .map(|(shard, _)| *shard)
+            .collect()
     }
 
     /// Shards whose logs cannot be proven complete. They must take no part in Raft.
@@ -590,26 +596,22 @@ impl Drop for Handle {
     }
 }
 
-/// The writer's thread: it ends when the journal is closed or broken. If it panics, everybody who waits is told.
-fn run(shared: &Arc<Shared>, mut writer: Writer) {
-    struct PoisonOnPanic(Arc<Shared>);
-    impl Drop for PoisonOnPanic {
+/// The writer's thread: it ends when the journal is closed or broken.
+fn run(shared: &Arc<Shared>, writer: Writer) {
+    /// If the writer panics, everybody who waits is told.
+    struct StopOnPanic(Writer);
+    impl Drop for StopOnPanic {
         fn drop(&mut self) {
             if thread::panicking() {
-                let detail = "the writer panicked".to_string();
-                self.0.poison(JournalBroken::Io {
-                    operation: "step",
-                    file: String::new(),
-                    detail,
-                });
+                self.0.panicked();
             }
         }
     }
-    let _guard = PoisonOnPanic(Arc::clone(shared));
+    let mut writer = StopOnPanic(writer);
     let start = Instant::now();
     loop {
         let news = shared.state.lock().news;
-        let step = writer.step(start.elapsed());
+        let step = writer.0.step(start.elapsed());
         if step == Step::Worked {
             continue;
         }

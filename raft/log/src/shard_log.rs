@@ -80,6 +80,11 @@ impl ShardState {
         }
     }
 
+    /// Nothing was ever written for it: somebody only asked.
+    pub fn is_empty(&self) -> bool {
+        self.last.is_none() && self.vote.is_none() && self.hole.is_none() && self.runs.is_empty()
+    }
+
     pub fn last(&self) -> Option<LogId> {
         self.last
     }

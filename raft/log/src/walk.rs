@@ -146,10 +146,7 @@ fn next_nonzero(bytes: &[u8], mut at: usize) -> Option<usize> {
     while at < bytes.len() {
         if at.is_multiple_of(PAGE.len()) && bytes[at..].starts_with(&PAGE) {
             at += PAGE.len();
-        } else if bytes[at..bytes.len().min(at + 8)]
-            .iter()
-            .any(|byte| *byte != 0)
-        {
+        } else if !PAGE.starts_with(&bytes[at..bytes.len().min(at + 8)]) {
             return Some(at);
         } else {
             at += 8;

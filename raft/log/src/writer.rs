@@ -8,11 +8,12 @@
 //! It has no clock and no thread of its own: `step` is told the time, so that a simulation can drive it.
 
 use crate::format::{
-    BatchHead, BatchRow, Footer, FooterMark, FrameHead, FrameKind, Row, Seed, encode_frame,
-    encode_trailer, footer_room, frame_bytes, segment_name,
+    BatchHead, BatchRow, Footer, FooterMark, FrameHead, FrameKind, HEAD_AREA_BYTES, Row, Seed,
+    encode_frame, encode_trailer, footer_room, frame_bytes, segment_name,
 };
 use crate::place::Spot;
 use crate::queue::{FlushDone, Item, Queued};
+use crate::space::Spare;
 use crate::state::{Shared, State};
 use crate::{DiskFile, DiskLock, JournalBroken, limits};
 use raft_api::{LogId, LogIndex, ShardId};
@@ -170,6 +171,17 @@ impl Writer {
                 Step::Stopped
             }
         }
+    }
+
+    /// For the thread that drives it, when an assertion here has failed.
+    pub(crate) fn panicked(&mut self) {
+        let detail = "an assertion of the writer failed".to_string();
+        self.shared.poison(JournalBroken::Io {
+            operation: "step",
+            file: String::new(),
+            detail,
+        });
+        self.stop();
     }
 
     fn turn(&mut self, now: Duration) -> Turn {
@@ -593,45 +605,52 @@ impl Writer {
 
     /// Takes the spare, or makes one, or falls back on the reserve.
     fn next_segment(&mut self) -> Result<(), JournalBroken> {
-        let mut is_reserve = false;
-        let mut spare = self.shared.state.lock().space.spares.pop_front();
-        if spare.is_none()
-            && self
-                .shared
-                .allocate(|state| !state.space.spares.is_empty())?
-        {
-            spare = self.shared.state.lock().space.spares.pop_front();
-        }
-        if spare.is_none() {
-            let allocator = self.shared.allocator.lock();
-            let (reserve, sequence) = {
-                let mut state = self.shared.state.lock();
-                (state.space.reserve.pop(), state.space.next_sequence)
-            };
-            let Some(reserve) = reserve else {
-                return Err(JournalBroken::NoRoom);
-            };
-            spare = Some(allocator.reserve_to_spare(&reserve, sequence)?);
-            self.shared.state.lock().space.next_sequence = sequence + 1;
-            is_reserve = true;
-        }
-        let Some(spare) = spare else {
+        let has_spare = |state: &State| !state.space.spares.is_empty();
+        let is_there = has_spare(&self.shared.state.lock());
+        let has_room = is_there || self.shared.allocate(has_spare)?;
+        let from_reserve = if has_room {
+            None
+        } else {
+            self.spare_from_reserve()?
+        };
+        let first = self.shared.state.lock().space.spares.front().copied();
+        let Some(spare) = from_reserve.or(first) else {
             return Err(JournalBroken::NoRoom);
         };
         let current = self.open_spare(spare.sequence, spare.capacity)?;
         self.log.current = Some(current);
-        let mut state = self.shared.state.lock();
-        state.space.used_segments += 1;
-        state.space.used_bytes += crate::format::HEAD_AREA_BYTES;
-        state.space.current_left = self.current_left(&state);
-        state.space.current_is_reserve = is_reserve;
-        drop(state);
-        if !is_reserve {
+        {
+            // In one go, so that an appender sees the segment's room as spare or as current, and never as gone.
+            let mut state = self.shared.state.lock();
+            if from_reserve.is_none() {
+                state.space.spares.pop_front();
+            }
+            state.space.used_segments += 1;
+            state.space.used_bytes += HEAD_AREA_BYTES;
+            state.space.current_left = self.current_left(&state);
+            state.space.current_is_reserve = from_reserve.is_some();
+        }
+        if from_reserve.is_none() {
             // One spare ahead, so that the next change of segments waits for nothing.
-            self.shared
-                .allocate(|state| !state.space.spares.is_empty())?;
+            self.shared.allocate(has_spare)?;
         }
         Ok(())
+    }
+
+    /// `None`: an appender was faster, and found room for a spare after all.
+    fn spare_from_reserve(&self) -> Result<Option<Spare>, JournalBroken> {
+        let allocator = self.shared.allocator.lock();
+        let (reserve, sequence) = {
+            let mut state = self.shared.state.lock();
+            if !state.space.spares.is_empty() {
+                return Ok(None);
+            }
+            (state.space.reserve.pop(), state.space.next_sequence)
+        };
+        let reserve = reserve.ok_or(JournalBroken::NoRoom)?;
+        let spare = allocator.reserve_to_spare(&reserve, sequence)?;
+        self.shared.state.lock().space.next_sequence = sequence + 1;
+        Ok(Some(spare))
     }
 
     fn open_spare(&self, sequence: u64, capacity: u64) -> Result<Current, JournalBroken> {
@@ -647,7 +666,7 @@ impl Writer {
             file,
             seed: Seed::new(&allocator.identity, sequence),
             capacity,
-            end: crate::format::HEAD_AREA_BYTES,
+            end: HEAD_AREA_BYTES,
             rows: Vec::new(),
             first_batch: None,
         })

@@ -1,9 +1,9 @@
 //! A full disk shows before anything is written: entries are refused by name, votes, truncations and purges go on.
 
 use super::model::{close, ignore, observe, open, settle, small};
-use crate::faulty_disk::FaultyDisk;
-use crate::{AppendError, EntryKind, Journal, NewEntry, OpenError, Writer};
-use raft_api::{LogId, ShardId};
+use crate::faulty_disk::{Chance, FaultyDisk};
+use crate::{AppendError, EntryKind, Journal, NewEntry, OpenError, Options, Writer};
+use raft_api::{LogId, LogIndex, ShardId};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,4 +113,63 @@ fn a_new_journal_needs_room() {
     // Nothing half made is in the way later.
     disk.set_free_bytes(1 << 20);
     open(&disk);
+}
+
+/// SPC-1, with nothing to fall back on: whatever was accepted has room, or the writer would break.
+#[test]
+fn what_is_accepted_has_room() {
+    for seed in 0..40 {
+        let mut chance = Chance(seed);
+        let disk = FaultyDisk::default();
+        let options = Options {
+            reserve_bytes: 0,
+            ..small()
+        };
+        let (journal, mut writer, _) = Journal::open_stepped(
+            Arc::new(disk.clone()),
+            Path::new("journal"),
+            super::model::identity(),
+            options,
+        )
+        .unwrap();
+        disk.set_free_bytes(chance.below(60 << 10));
+        let mut next = [0_u64; 5];
+        let mut now = Duration::default();
+        let mut refused = 0;
+        while refused < 8 {
+            let shard = chance.below(5);
+            let length = if chance.below(3) == 0 {
+                chance.below(4097)
+            } else {
+                chance.below(200)
+            };
+            let index = &mut next[shard as usize];
+            let payload = vec![7; length as usize].into();
+            let entry = NewEntry {
+                log_id: LogId::new(1, *index),
+                kind: EntryKind::Normal,
+                payload,
+            };
+            match journal.append(ShardId(shard as u32), vec![entry], ignore()) {
+                Ok(()) => *index += 1,
+                Err(AppendError::DiskFull) => refused += 1,
+                Err(e) => panic!("seed {seed}: {e}"),
+            }
+            journal.save_mark(ShardId(shard as u32), LogIndex(*index));
+            if chance.below(3) == 0 {
+                now += Duration::from_millis(chance.below(120));
+                writer.step(now);
+            }
+        }
+        settle(&mut writer, &mut now);
+        assert_eq!(*journal.broken().borrow(), None, "seed {seed}");
+        let model = observe(&journal);
+        close(journal, writer);
+        let (journal, _writer, recovery) = open(&disk);
+        assert!(
+            recovery.damages.is_empty() && recovery.cuts.is_empty(),
+            "seed {seed}"
+        );
+        assert_eq!(observe(&journal), model, "seed {seed}");
+    }
 }

@@ -225,7 +225,7 @@ impl Workload {
                     } else {
                         self.chance.below(300)
                     };
-                    let byte = self.chance.next() as u8;
+                    let byte = self.chance.draw() as u8;
                     let payload: Vec<u8> =
                         (0..length).map(|at| byte.wrapping_add(at as u8)).collect();
                     index += 1;

@@ -31,7 +31,7 @@ fn fate_power(life: &Life, chance: &mut Chance) -> Result<(), String> {
     let (journal, mut writer, recovery) =
         try_open(&disk).map_err(|e| format!("does not open: {e}"))?;
     let at = find(&life.workload, &observe(&journal), &recovery)?;
-    let mut workload = Workload::new(chance.next());
+    let mut workload = Workload::new(chance.draw());
     workload.history.clone_from(&life.workload.history);
     workload.go_on_from(at);
     workload.run(&journal, &mut writer, 8);

@@ -1,6 +1,7 @@
 //! On the machine's own file system, with the writer's thread.
 
 use super::model::{identity, small};
+use crate::faulty_disk::FaultyDisk;
 use crate::{Disk, EntryKind, Journal, NewEntry, OpenError, Options, RealDisk, scan};
 use raft_api::{Entries, LogId, LogIndex, ShardId};
 use std::path::Path;
@@ -26,7 +27,7 @@ fn many_threads_share_the_writer() {
         .map(|shard| {
             let journal = journal.clone();
             std::thread::spawn(move || {
-                let (sender, receiver) = mpsc::channel();
+                let (sender, receiver) = mpsc::sync_channel(200);
                 for index in 0..200_u64 {
                     let payload = vec![shard as u8; (index % 90) as usize].into();
                     let entry = NewEntry {
@@ -88,4 +89,52 @@ fn nonsense_options_are_refused() {
         Journal::open(disk(), folder.path(), identity(), options),
         Err(OpenError::Options { .. })
     ));
+}
+
+/// While a flush is held back, appends return and can be read, and nobody is told that they are durable.
+#[test]
+fn a_slow_flush_holds_nobody_but_those_who_wait_for_it() {
+    let disk = FaultyDisk::default();
+    // One segment is enough for all: allocating the next one would wait for the flush too.
+    let options = Options {
+        segment_bytes: 1 << 20,
+        ..small()
+    };
+    let (journal, _) = Journal::open(
+        Arc::new(disk.clone()),
+        Path::new("journal"),
+        identity(),
+        options,
+    )
+    .unwrap();
+    let (sender, receiver) = mpsc::sync_channel(200);
+    disk.hold_flushes();
+    for index in 0..50 {
+        let entry = NewEntry {
+            log_id: LogId::new(1, index),
+            kind: EntryKind::Normal,
+            payload: vec![1; 40].into(),
+        };
+        let sender = sender.clone();
+        let done = Box::new(move |result: Result<(), _>| {
+            sender.send((index, result.is_ok())).unwrap_or(())
+        });
+        journal.append(ShardId(1), vec![entry], done).unwrap();
+    }
+    assert_eq!(
+        journal.read(ShardId(1), 0..50, usize::MAX).unwrap().len(),
+        50
+    );
+    assert_eq!(journal.flushed(ShardId(1)), None);
+    assert!(
+        receiver.try_recv().is_err(),
+        "acknowledged before the flush"
+    );
+    disk.release_flushes();
+    for index in 0..50 {
+        assert_eq!(receiver.recv(), Ok((index, true)));
+    }
+    assert_eq!(journal.flushed(ShardId(1)), Some(LogId::new(1, 49)));
+    // All that was queued behind the held flush shares the next one.
+    assert!(journal.stats().batches <= 4, "{:?}", journal.stats());
 }
