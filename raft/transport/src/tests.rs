@@ -1,0 +1,171 @@
+use crate::{Class, Handler, Identity, Peers, PeersConfig, TlsConfig, TransportError, limits};
+use async_trait::async_trait;
+use bytes::Bytes;
+use raft_api::{NodeId, NodeInfo, ShardId, SiteName};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::RootCertStore;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+const LONG: Duration = Duration::from_secs(10);
+
+/// Says who asked for what; kind 9 fails, kind 8 never answers.
+struct Echo;
+
+#[async_trait]
+impl Handler for Echo {
+    async fn handle(
+        &self,
+        from: NodeId,
+        shard: ShardId,
+        kind: u8,
+        body: Bytes,
+    ) -> Result<Bytes, String> {
+        match kind {
+            8 => std::future::pending().await,
+            9 => Err("no".into()),
+            _ => Ok([format!("{from} {shard} {kind} ").as_bytes(), &body[..]]
+                .concat()
+                .into()),
+        }
+    }
+}
+
+fn identity(node: u64) -> Identity {
+    Identity {
+        cluster: [7; 16],
+        incarnation: 1,
+        node: NodeId(node),
+    }
+}
+
+/// Two nodes that know each other, as `who` says they are.
+async fn pair(who: [Identity; 2], tls: [Option<TlsConfig>; 2]) -> [Arc<Peers>; 2] {
+    let mut listeners = Vec::new();
+    let mut peers = Vec::new();
+    for node in 1..=2 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        peers.push(NodeInfo {
+            id: NodeId(node),
+            site: SiteName::new("a"),
+            peer_addr: listener.local_addr().unwrap().to_string(),
+        });
+        listeners.push(listener);
+    }
+    let mut nodes = Vec::new();
+    for ((listener, identity), tls) in listeners.into_iter().zip(who).zip(tls) {
+        let config = PeersConfig {
+            identity,
+            listener,
+            peers: peers.clone(),
+            tls,
+        };
+        nodes.push(Peers::new(config, Arc::new(Echo)));
+    }
+    let [a, b] = nodes.try_into().ok().unwrap();
+    [a, b]
+}
+
+async fn ask(peers: &Peers, kind: u8, body: &str) -> Result<Bytes, TransportError> {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    peers
+        .request(NodeId(2), Class::Other, ShardId(5), kind, body, LONG)
+        .await
+}
+
+#[tokio::test]
+async fn strangers_are_refused_with_the_reason_and_nothing_is_sent() {
+    let check = async |who: [Identity; 2], reason: &str| {
+        let [a, _b] = pair(who, [None, None]).await;
+        let error = ask(&a, 1, "x").await.unwrap_err();
+        assert!(error.is_unsent(), "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+    };
+    let two = identity(2);
+    let other = |change: fn(&mut Identity)| {
+        let mut identity = identity(1);
+        change(&mut identity);
+        identity
+    };
+    check([other(|i| i.cluster = [8; 16]), two], "another cluster").await;
+    check([other(|i| i.incarnation = 2), two], "incarnation").await;
+    check([other(|i| i.node = NodeId(77)), two], "not a member").await;
+    check([identity(1), identity(3)], "it is node 3").await;
+}
+
+#[tokio::test]
+async fn many_requests_share_a_connection_and_each_gets_its_own_answer() {
+    let [a, _b] = pair([identity(1), identity(2)], [None, None]).await;
+    let asked = (0..200).map(|n| {
+        let a = a.clone();
+        tokio::spawn(async move { (n, ask(&a, 3, &n.to_string()).await) })
+    });
+    for task in asked.collect::<Vec<_>>() {
+        let (n, answer) = task.await.unwrap();
+        assert_eq!(answer.unwrap(), format!("1 5 3 {n}"));
+    }
+}
+
+#[tokio::test]
+async fn failures_say_whether_the_peer_may_have_seen_the_request() {
+    let [a, b] = pair([identity(1), identity(2)], [None, None]).await;
+    let remote = ask(&a, 9, "").await.unwrap_err();
+    assert!(matches!(&remote, TransportError::Remote { reason, .. } if reason == "no"));
+    let large = Bytes::from(vec![0; limits::MAX_FRAME_BYTES + 1]);
+    let request =
+        |class, kind, body, limit| a.request(NodeId(2), class, ShardId(0), kind, body, limit);
+    let large = request(Class::Append, 1, large, LONG).await.unwrap_err();
+    assert!(matches!(large, TransportError::TooLarge { .. }));
+    let short = Duration::from_millis(20);
+    let late = request(Class::Other, 8, Bytes::new(), short).await;
+    assert_eq!(late, Err(TransportError::Timeout(NodeId(2))));
+    let waits = {
+        let a = a.clone();
+        tokio::spawn(async move { ask(&a, 8, "").await })
+    };
+    // The answer to a later request on the same connection shows that the first one has been sent.
+    while !waits.is_finished() && ask(&a, 1, "").await.is_err() {}
+    b.shutdown().await;
+    let closed = waits.await.unwrap().unwrap_err();
+    assert_eq!(closed, TransportError::Closed(NodeId(2)));
+    let gone = ask(&a, 1, "").await.unwrap_err();
+    assert!(gone.is_unsent(), "{gone}");
+}
+
+/// A certificate authority and certificates of nodes 1 to 3.
+fn authority() -> impl Fn(u64) -> TlsConfig {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = params.self_signed(&key).unwrap().der().clone();
+    let issuer = Issuer::new(params, key);
+    move |node| {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![format!("node-{node}")]).unwrap();
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(root.clone()).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        TlsConfig::new(vec![certificate.der().clone()], key, roots).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn tls_lets_in_whom_the_certificate_names_and_nobody_else() {
+    let (ours, foreign) = (authority(), authority());
+    let who = [identity(1), identity(2)];
+    let [a, _b] = pair(who, [Some(ours(1)), Some(ours(2))]).await;
+    assert_eq!(ask(&a, 1, "hi").await.unwrap(), "1 5 1 hi");
+    let check = async |tls: [Option<TlsConfig>; 2]| {
+        let [a, _b] = pair(who, tls).await;
+        let error = ask(&a, 1, "x").await.unwrap_err();
+        assert!(error.is_unsent(), "{error}");
+    };
+    check([Some(ours(3)), Some(ours(2))]).await;
+    check([Some(ours(1)), Some(ours(3))]).await;
+    check([Some(foreign(1)), Some(ours(2))]).await;
+    check([None, Some(ours(2))]).await;
+    check([Some(ours(1)), None]).await;
+}
