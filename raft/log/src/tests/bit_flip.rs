@@ -21,7 +21,7 @@ fn sound(seed: u64) -> Sound {
     let disk = FaultyDisk::default();
     let (journal, mut writer, _) = open(&disk);
     let mut workload = Workload::new(seed);
-    workload.run(&journal, &mut writer, 50);
+    workload.run(&journal, &mut writer, 60);
     close(journal, writer);
     let (journal, writer, recovery) = open(&disk);
     assert!(
@@ -149,7 +149,7 @@ fn bytes_all_over() {
         while offset < *end {
             check(&sound, path, offset, mask(offset), &mut seen);
             flips += 1;
-            offset += if offset < 4096 { 293 } else { 13 };
+            offset += if offset < 4096 { 293 } else { 17 };
         }
     }
     assert!(flips > 1000, "only {flips} bytes were flipped");
