@@ -1,0 +1,28 @@
+//! Bounds of the fold, each with its reason.
+
+/// Outcomes are kept this long in log time: far beyond any gateway's retries (design §3).
+pub const OUTCOME_AGE_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// Outcomes kept per account; older ones go first. Bounds an account's rows.
+pub const OUTCOMES_PER_ACCOUNT_MAX: u32 = 10_000;
+/// Outcomes dropped in one event: more than the one that it adds, so that the backlog shrinks, few, so that it is
+/// cheap.
+pub const OUTCOMES_PRUNED_PER_EVENT_MAX: usize = 4;
+/// Tombstone rows kept per mailbox. A client that was away for longer gets all missing UIDs instead (RFC 7162
+/// §3.2.10.1 allows more than it knew).
+pub const TOMBSTONES_PER_MAILBOX_MAX: u32 = 4_096;
+/// Tombstones dropped in one event.
+pub const TOMBSTONES_PRUNED_PER_EVENT_MAX: usize = 64;
+/// UID ranges in one tombstone row; larger expunges take more rows.
+pub const RANGES_PER_TOMBSTONE_MAX: usize = 1_000;
+/// Names that an account may be subscribed to. Reply: `NO [LIMIT]`.
+pub const SUBSCRIPTIONS_PER_ACCOUNT_MAX: u32 = 10_000;
+/// Targets of one address: mail for it becomes that many deliveries.
+pub const TARGETS_PER_ADDRESS_MAX: usize = 1_000;
+/// A refusal's text and a credential, in octets.
+pub const TEXT_BYTES_MAX: usize = 1_024;
+/// The trace of one delivery, in octets: three header lines with two addresses.
+pub const TRACE_BYTES_MAX: usize = 16 * 1_024;
+/// Keys of a thread: a message's own and its latest references.
+pub const THREAD_KEYS_MAX: usize = 256;
+/// Imported UIDVALIDITY above this is refused, so that the account can go on counting.
+pub const IMPORTED_UID_VALIDITY_MAX: u32 = 0xf000_0000;

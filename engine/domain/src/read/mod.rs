@@ -1,0 +1,13 @@
+//! Typed reads of the rows, for services: mail shards and the directory.
+
+mod directory;
+mod mail;
+
+pub use directory::{
+    AddressRow, DirectoryAccount, address, addresses, directory_account, directory_accounts,
+    domain_served, login,
+};
+pub use mail::{
+    AccountRow, BodyAt, MailboxRow, MessageRow, account, changes, first_unseen, keywords, mailbox,
+    mailbox_by_name, mailboxes, messages, subscriptions, uids,
+};
