@@ -3,10 +3,10 @@
 
 use crate::format::FrameKind;
 use crate::judge::Concern;
-use crate::load::check_file;
 use crate::place::Place;
 use crate::queue::{Item, Queued};
 use crate::read::{ReadFault, Wanted, read_frame};
+use crate::sealed::check_file;
 use crate::segments::Readers;
 use crate::state::{Shared, State};
 use crate::{

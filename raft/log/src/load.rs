@@ -2,14 +2,14 @@
 //! recovery has to clean up.
 
 use crate::format::{
-    FRAME_HEAD_BYTES, Footer, FrameHead, FrameKind, HEAD_AREA_BYTES, HeadCopies, Row, Seed,
-    SegmentHead, TRAILER_BYTES, decode_trailer, frame_bytes, parse_segment_name, segment_name,
+    HEAD_AREA_BYTES, HeadCopies, Row, Seed, SegmentHead, parse_segment_name, segment_name,
 };
-use crate::judge::{Around, Concern, Judged, Next, damaged_row, is_frame_of, judge, stretch};
+use crate::judge::{Around, Concern, Judged, Next, judge, stretch};
 use crate::replay::Replay;
+use crate::sealed::{Damages, SealedBy, check_frames, head_damages, read_footer};
 use crate::space::is_reserve_name;
-use crate::walk::{Found, Piece, Walked, walk};
-use crate::{Damage, Disk, DiskFile, Identity, Meaning, OpenError};
+use crate::walk::{Piece, Walked, walk};
+use crate::{Disk, DiskFile, Identity, Meaning, OpenError};
 use raft_api::{LogIndex, ShardId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,16 +29,8 @@ pub(crate) struct Segment {
 }
 
 enum Content {
-    /// It was sealed: the footer with the number of its batch.
-    Sealed {
-        footer: Footer,
-        footer_at: u64,
-        batch: u64,
-    },
-    Read {
-        bytes: Vec<u8>,
-        walked: Walked,
-    },
+    Sealed(SealedBy),
+    Read { bytes: Vec<u8>, walked: Walked },
 }
 
 /// The last segment with frames.
@@ -134,15 +126,29 @@ pub(crate) fn load(disk: &dyn Disk, dir: &Path, how: &How) -> Result<Loaded, Ope
     Ok(loaded)
 }
 
-struct HeadRead {
-    sequence: u64,
-    path: PathBuf,
-    file: Arc<dyn DiskFile>,
-    bytes: u64,
+pub(crate) struct HeadRead {
+    pub sequence: u64,
+    pub path: PathBuf,
+    pub file: Arc<dyn DiskFile>,
+    pub bytes: u64,
     copies: HeadCopies,
 }
 
-fn read_heads(disk: &dyn Disk, dir: &Path, sequences: &[u64]) -> Result<Vec<HeadRead>, OpenError> {
+impl HeadRead {
+    /// `None`: both.
+    pub fn damaged_copies(&self) -> Option<[bool; 2]> {
+        match self.copies {
+            HeadCopies::Sound(_, copies) => Some(copies),
+            HeadCopies::Damaged | HeadCopies::Newer => None,
+        }
+    }
+}
+
+pub(crate) fn read_heads(
+    disk: &dyn Disk,
+    dir: &Path,
+    sequences: &[u64],
+) -> Result<Vec<HeadRead>, OpenError> {
     let mut heads = Vec::new();
     for &sequence in sequences {
         let path = dir.join(segment_name(sequence));
@@ -207,11 +213,7 @@ fn read_segment(
     let name = segment_name(head.sequence);
     let seed = Seed::new(&identity, head.sequence);
     let content = match read_footer(&*head.file, head.bytes, seed) {
-        Some((footer, footer_at, batch)) => Content::Sealed {
-            footer,
-            footer_at,
-            batch,
-        },
+        Some(sealed) => Content::Sealed(sealed),
         None => {
             let bytes = read_all(&*head.file, head.bytes, &head.path)?;
             loaded.read_bytes += head.bytes;
@@ -223,47 +225,27 @@ fn read_segment(
             Content::Read { bytes, walked }
         }
     };
-    let copies = match head.copies {
-        HeadCopies::Sound(_, copies) => Some(copies),
-        HeadCopies::Damaged | HeadCopies::Newer => None,
-    };
     Ok(Segment {
         sequence: head.sequence,
+        head: head.damaged_copies(),
         name,
         path: head.path,
         file: head.file,
         bytes: head.bytes,
         seed,
-        head: copies,
         content,
     })
 }
 
-fn read_all(file: &dyn DiskFile, length: u64, path: &Path) -> Result<Vec<u8>, OpenError> {
+pub(crate) fn read_all(
+    file: &dyn DiskFile,
+    length: u64,
+    path: &Path,
+) -> Result<Vec<u8>, OpenError> {
     let mut bytes = vec![0; length as usize];
     file.read_at(0, &mut bytes)
         .map_err(|e| OpenError::io("read", path, &e))?;
     Ok(bytes)
-}
-
-/// `None`: not sealed, or its footer does not pass; the segment is then read in full.
-fn read_footer(file: &dyn DiskFile, length: u64, seed: Seed) -> Option<(Footer, u64, u64)> {
-    let trailer_at = length
-        .checked_sub(TRAILER_BYTES)
-        .filter(|at| at.is_multiple_of(8))?;
-    let mut trailer = [0; TRAILER_BYTES as usize];
-    file.read_at(trailer_at, &mut trailer).ok()?;
-    let footer_at = decode_trailer(seed, trailer_at, &trailer)?;
-    let frame_len = trailer_at.checked_sub(footer_at)?;
-    let mut frame = vec![0; frame_len as usize];
-    file.read_at(footer_at, &mut frame).ok()?;
-    let head = FrameHead::decode(seed, footer_at, &frame).ok()?;
-    let is_it = head.kind == FrameKind::Footer && frame_bytes(head.length as usize) == frame_len;
-    if !is_it || !head.body_is_sound(seed, footer_at, &frame[FRAME_HEAD_BYTES..]) {
-        return None;
-    }
-    let footer = Footer::decode(&frame[FRAME_HEAD_BYTES..FRAME_HEAD_BYTES + head.length as usize])?;
-    Some((footer, footer_at, head.batch))
 }
 
 /// Segments with frames go on to be replayed; the others are spares or were never finished.
@@ -303,51 +285,25 @@ fn sort_in(segment: Segment, loaded: &mut Loaded, segments: &mut Vec<Segment>) {
 
 fn replay_segments(segments: &[Segment], how: &How, loaded: &mut Loaded) -> Result<(), OpenError> {
     let firsts: Vec<Option<Next>> = segments.iter().map(first_of).collect();
-    let mut check_left = how.check_bytes;
-    let mut damages: Vec<Vec<(Damage, Concern)>> = segments.iter().map(|_| Vec::new()).collect();
-    for (segment, damages) in segments.iter().zip(&mut damages).rev() {
-        damages.extend(head_damages(segment));
-        if let Content::Sealed {
-            footer, footer_at, ..
-        } = &segment.content
-            && segment.bytes <= check_left
-        {
-            check_left -= segment.bytes;
-            loaded.read_bytes += segment.bytes;
-            damages.extend(check_sealed(segment, footer, *footer_at)?);
-        }
-    }
+    let damages = check_newest(segments, how.check_bytes, loaded)?;
     // No version frees segments yet: a journal begins with its first batch.
     let mut first_expected = Some(1);
-    for (at, segment) in segments.iter().enumerate() {
+    for (at, (segment, damages)) in segments.iter().zip(damages).enumerate() {
         let next = firsts[at + 1..].iter().flatten().next().copied();
+        let around = Around {
+            first_expected,
+            next,
+        };
         let judged = match &segment.content {
-            Content::Sealed { footer, batch, .. } => judge_sealed(
-                segment,
-                footer,
-                *batch,
-                Around {
-                    first_expected,
-                    next,
-                },
-            ),
-            Content::Read { bytes, walked } => judge(
-                &segment.name,
-                bytes,
-                walked,
-                Around {
-                    first_expected,
-                    next,
-                },
-            ),
+            Content::Sealed(sealed) => judge_sealed(segment, sealed, around),
+            Content::Read { bytes, walked } => judge(&segment.name, bytes, walked, around),
         };
         for (row, _) in &judged.rows {
-            loaded
-                .replay
-                .row(&segment.name, segment.sequence as u32, row);
+            let sequence = segment.sequence as u32;
+            loaded.replay.row(&segment.name, sequence, row);
         }
-        for (damage, concern) in damages[at].drain(..).chain(judged.damages.iter().cloned()) {
-            loaded.replay.note(damage, &concern);
+        for (damage, concern) in damages.iter().chain(&judged.damages) {
+            loaded.replay.note(damage.clone(), concern);
         }
         loaded.marks.extend(&judged.marks);
         if let Some(last) = judged.last_batch {
@@ -356,42 +312,7 @@ fn replay_segments(segments: &[Segment], how: &How, loaded: &mut Loaded) -> Resu
             first_expected = Some(last + 1);
         }
         let is_last = at + 1 == segments.len();
-        if judged.has_footer && judged.end < segment.bytes {
-            loaded.trim.push((segment.sequence, judged.end));
-        }
-        if judged.has_footer {
-            loaded.sealed.push(segment.sequence);
-        }
-        if is_last {
-            loaded.zero.extend(judged.cut.map(|(from, to)| Zero {
-                sequence: segment.sequence,
-                from,
-                to,
-            }));
-        }
-        let rows = judged.rows.iter().map(|(row, _)| *row);
-        if how.keep_rows {
-            loaded
-                .used
-                .push((segment.sequence, segment.bytes, rows.clone().collect()));
-        } else {
-            loaded
-                .used
-                .push((segment.sequence, segment.bytes, Vec::new()));
-        }
-        if is_last {
-            loaded.tail = Some(Tail {
-                sequence: segment.sequence,
-                bytes: segment.bytes,
-                rows: rows.collect(),
-                first_batch: judged
-                    .first
-                    .map(|first| (first.batch, first.previous_frames.unwrap_or(0))),
-                end: judged.end,
-                has_footer: judged.has_footer,
-                sealed: judged.sealed || judged.last_batch.is_none(),
-            });
-        }
+        note_segment(segment, &judged, is_last, how.keep_rows, loaded);
     }
     for (shard, mark) in &loaded.marks {
         loaded.replay.mark(*shard, *mark);
@@ -399,11 +320,71 @@ fn replay_segments(segments: &[Segment], how: &How, loaded: &mut Loaded) -> Resu
     Ok(())
 }
 
+/// Checks sealed segments in full, the newest first, until `check_bytes` are used up. One result for each segment.
+fn check_newest(
+    segments: &[Segment],
+    mut check_bytes: u64,
+    loaded: &mut Loaded,
+) -> Result<Vec<Damages>, OpenError> {
+    let mut all: Vec<Damages> = Vec::with_capacity(segments.len());
+    for segment in segments.iter().rev() {
+        let mut damages = head_damages(&segment.name, segment.head);
+        if let Content::Sealed(sealed) = &segment.content
+            && segment.bytes <= check_bytes
+        {
+            check_bytes -= segment.bytes;
+            loaded.read_bytes += segment.bytes;
+            let bytes = read_all(&*segment.file, segment.bytes, &segment.path)?;
+            damages.extend(check_frames(&segment.name, &bytes, segment.seed, sealed)?);
+        }
+        all.push(damages);
+    }
+    all.reverse();
+    Ok(all)
+}
+
+/// What recovery and the writer need to know of a segment.
+fn note_segment(
+    segment: &Segment,
+    judged: &Judged,
+    is_last: bool,
+    keep_rows: bool,
+    loaded: &mut Loaded,
+) {
+    let sequence = segment.sequence;
+    let rows = || judged.rows.iter().map(|(row, _)| *row).collect();
+    if judged.has_footer {
+        loaded.sealed.push(sequence);
+        if judged.end < segment.bytes {
+            loaded.trim.push((sequence, judged.end));
+        }
+    }
+    let kept = if keep_rows { rows() } else { Vec::new() };
+    loaded.used.push((sequence, segment.bytes, kept));
+    if !is_last {
+        return;
+    }
+    loaded
+        .zero
+        .extend(judged.cut.map(|(from, to)| Zero { sequence, from, to }));
+    loaded.tail = Some(Tail {
+        sequence,
+        bytes: segment.bytes,
+        rows: rows(),
+        first_batch: judged
+            .first
+            .map(|first| (first.batch, first.previous_frames.unwrap_or(0))),
+        end: judged.end,
+        has_footer: judged.has_footer,
+        sealed: judged.sealed || judged.last_batch.is_none(),
+    });
+}
+
 fn first_of(segment: &Segment) -> Option<Next> {
     match &segment.content {
-        Content::Sealed { footer, .. } => Some(Next {
-            batch: footer.first_batch,
-            previous_frames: Some(footer.first_previous_frames),
+        Content::Sealed(sealed) => Some(Next {
+            batch: sealed.footer.first_batch,
+            previous_frames: Some(sealed.footer.first_previous_frames),
         }),
         Content::Read { bytes, walked } => walked.pieces.iter().find_map(|piece| match piece {
             Piece::Frame(found) => Some(Next {
@@ -416,38 +397,9 @@ fn first_of(segment: &Segment) -> Option<Next> {
     }
 }
 
-fn head_damages(segment: &Segment) -> Vec<(Damage, Concern)> {
-    let copy = HEAD_AREA_BYTES / 2;
-    let copies = match segment.head {
-        None => {
-            return vec![(
-                stretch(
-                    &segment.name,
-                    (0, HEAD_AREA_BYTES),
-                    None,
-                    Meaning::BothSegmentHeads,
-                ),
-                Concern::Nobody,
-            )];
-        }
-        Some(copies) => copies,
-    };
-    let damaged = copies
-        .into_iter()
-        .zip([(0, copy), (copy, HEAD_AREA_BYTES)])
-        .filter(|(damaged, _)| *damaged);
-    damaged
-        .map(|(_, gap)| {
-            (
-                stretch(&segment.name, gap, None, Meaning::SegmentHead),
-                Concern::Nobody,
-            )
-        })
-        .collect()
-}
-
 /// By its footer alone, as fast as it can be read.
-fn judge_sealed(segment: &Segment, footer: &Footer, batch: u64, around: Around) -> Judged {
+fn judge_sealed(segment: &Segment, sealed: &SealedBy, around: Around) -> Judged {
+    let footer = &sealed.footer;
     let mut judged = Judged {
         rows: footer.rows.iter().map(|row| (*row, true)).collect(),
         marks: footer
@@ -459,7 +411,7 @@ fn judge_sealed(segment: &Segment, footer: &Footer, batch: u64, around: Around) 
             batch: footer.first_batch,
             previous_frames: Some(footer.first_previous_frames),
         }),
-        last_batch: Some(batch),
+        last_batch: Some(sealed.batch),
         last_frames: 0,
         sealed: true,
         has_footer: true,
@@ -481,123 +433,4 @@ fn judge_sealed(segment: &Segment, footer: &Footer, batch: u64, around: Around) 
         judged.damages.push(lost(HEAD_AREA_BYTES));
     }
     judged
-}
-
-/// Reads a sealed segment in full and holds every frame against the footer.
-fn check_sealed(
-    segment: &Segment,
-    footer: &Footer,
-    footer_at: u64,
-) -> Result<Vec<(Damage, Concern)>, OpenError> {
-    let bytes = read_all(&*segment.file, segment.bytes, &segment.path)?;
-    check_sealed_bytes(&segment.name, &bytes, segment.seed, footer, footer_at)
-}
-
-fn check_sealed_bytes(
-    name: &str,
-    bytes: &[u8],
-    seed: Seed,
-    footer: &Footer,
-    footer_at: u64,
-) -> Result<Vec<(Damage, Concern)>, OpenError> {
-    let walked = walk(bytes, seed).map_err(|newer| OpenError::Newer {
-        file: name.to_string(),
-        offset: newer.offset,
-        what: newer.what,
-    })?;
-    let mut found: BTreeMap<u64, Found> = BTreeMap::new();
-    let mut gaps = Vec::new();
-    for piece in &walked.pieces {
-        match piece {
-            Piece::Frame(frame) => {
-                found.insert(frame.offset, *frame);
-            }
-            Piece::Bad { from, to } => gaps.push((*from, *to)),
-        }
-    }
-    let mut damages = Vec::new();
-    for row in &footer.rows {
-        match found.get(&row.offset) {
-            Some(frame) if is_frame_of(frame, row) => {}
-            frame => damages.push(damaged_row(name, row, frame.map(|frame| frame.head.batch))),
-        }
-    }
-    for frame in found
-        .values()
-        .filter(|frame| frame.head.kind.opens_batch() && !frame.sound)
-    {
-        let meaning = if frame.head.kind == FrameKind::Seal {
-            Meaning::Seal
-        } else {
-            Meaning::BatchHead
-        };
-        damages.push((
-            stretch(
-                name,
-                (frame.offset, frame.end()),
-                Some(frame.head.batch),
-                meaning,
-            ),
-            Concern::Nobody,
-        ));
-    }
-    for gap in gaps {
-        let holds_data = footer
-            .rows
-            .iter()
-            .any(|row| row.offset < gap.1 && gap.0 < row.offset + row.frame_bytes());
-        if !holds_data && gap.0 < footer_at {
-            damages.push((
-                stretch(name, gap, None, Meaning::BatchHead),
-                Concern::Nobody,
-            ));
-        }
-    }
-    Ok(damages)
-}
-
-/// Checks one sealed segment of an open journal. `None`: it has no footer that passes.
-pub(crate) fn check_file(
-    disk: &dyn Disk,
-    dir: &Path,
-    identity: Identity,
-    sequence: u64,
-) -> Result<Vec<(Damage, Concern)>, OpenError> {
-    let heads = read_heads(disk, dir, &[sequence])?;
-    let mut damages = Vec::new();
-    for head in heads {
-        let name = segment_name(head.sequence);
-        let seed = Seed::new(&identity, sequence);
-        let Some((footer, footer_at, batch)) = read_footer(&*head.file, head.bytes, seed) else {
-            let at = head.bytes.saturating_sub(TRAILER_BYTES);
-            damages.push((
-                stretch(&name, (at, head.bytes), None, Meaning::Footer),
-                Concern::Nobody,
-            ));
-            continue;
-        };
-        let bytes = read_all(&*head.file, head.bytes, &head.path)?;
-        damages.extend(check_sealed_bytes(&name, &bytes, seed, &footer, footer_at)?);
-        let copies = match head.copies {
-            HeadCopies::Sound(_, copies) => Some(copies),
-            HeadCopies::Damaged | HeadCopies::Newer => None,
-        };
-        let content = Content::Sealed {
-            footer,
-            footer_at,
-            batch,
-        };
-        let segment = Segment {
-            sequence,
-            name,
-            path: head.path,
-            file: head.file,
-            bytes: head.bytes,
-            seed,
-            head: copies,
-            content,
-        };
-        damages.extend(head_damages(&segment));
-    }
-    Ok(damages)
 }

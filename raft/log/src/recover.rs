@@ -5,12 +5,13 @@
 
 use crate::format::{FrameKind, HEAD_AREA_BYTES, Seed, segment_name};
 use crate::load::{How, Loaded, Tail, load};
+use crate::log_end::{Current, LogEnd};
 use crate::queue::Item;
 use crate::read::{Wanted, read_frame};
 use crate::segments::Readers;
 use crate::space::{Allocator, ReserveFile, Spare};
 use crate::state::{Shared, State};
-use crate::writer::{Current, LogEnd, Writer};
+use crate::writer::Writer;
 use crate::{Damage, Disk, DiskLock, Hole, Identity, OpenError, Options};
 use parking_lot::{Condvar, Mutex};
 use raft_api::{LogIndex, ShardId};
@@ -317,7 +318,7 @@ fn finish(
                 ticket,
             });
         }
-        let left = writer.current_left(&state);
+        let left = writer.log.current_left(&state);
         state.space.current_left = left;
         again
     };
