@@ -10,6 +10,8 @@ mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty_disk;
 mod format;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzz;
 mod journal;
 mod judge;
 pub mod limits;

@@ -18,6 +18,7 @@ proptest! {
     fn any_bytes_can_be_judged(bytes in proptest::collection::vec(any::<u8>(), 0..6000)) {
         let walked = walk(&bytes, Seed::new(&identity(), 1)).expect("no frame of a newer version by chance");
         judge("file", &bytes, &walked, Around::default());
+        crate::fuzz::open_any_segment(&bytes);
     }
 
     /// Stretches of a sound journal are overwritten, exchanged or zeroed. It opens or says why not; every payload that
