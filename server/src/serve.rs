@@ -1,0 +1,339 @@
+//! `gotthard serve`: opens what a node is made of, in order, and closes it in the reverse order.
+
+use crate::cli::Serve;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::health::NodeHealth;
+use crate::identity::{admin_token, cluster_id, hex, random};
+use anyhow::{Context, Result, anyhow};
+use engine_replica::{Clock, Shard};
+use engine_service::{Administration, Mail};
+use engine_service::{Parts, Service};
+use engine_store::{RocksStore, ViewStore};
+use gateway_http::{AdminParts, Cluster, Node as NodeLabel};
+use gateway_imap::ImapConfig;
+use gateway_session::{ListenerConfig, Network, Sessions, TlsServer};
+use gateway_smtp::LmtpConfig;
+use raft_api::{Entries, Group, NodeId, NodeInfo, ShardId, SiteName, StateMachine};
+use raft_log::{Identity, Journal, Options, RealDisk};
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Sessions may finish their command; then they are cut.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+pub fn run(args: &Serve) -> Result<()> {
+    if args.with_parent {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    }
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GOTTHARD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .init();
+    let mut config = Config::load(args.config.as_deref())?;
+    if let Some(data) = &args.data {
+        config.node.data = data.clone();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let data = config.node.data.clone();
+    std::fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+    let cluster = cluster_id(&data, &config.cluster.id)?;
+    let journal = open_journal(&config, &data, cluster)?;
+    let shards = open_shards(&config, &data)?;
+    let node = start_raft(&config, cluster, journal.clone(), &shards).await?;
+    let groups: HashMap<ShardId, Arc<dyn Group>> =
+        shards.keys().map(|id| (*id, node.group(*id))).collect();
+    let sessions = Sessions::new(u64::from_be_bytes(random()?));
+    let service = Service::new(Parts {
+        groups: groups.clone(),
+        shards: shards.clone(),
+        entries: Arc::new(journal.clone()) as Arc<dyn Entries>,
+        clock: Arc::new(SystemClock) as Arc<dyn Clock>,
+        cluster_id: hex(&cluster[..4]),
+        incarnation: config.cluster.incarnation,
+        hostname: config.node.hostname.clone(),
+        run: u64::from_be_bytes(random()?),
+        message_bytes_max: config.limits.message_bytes_max,
+    });
+    let ready = Arc::new(AtomicBool::new(false));
+    let (stop, stopped) = watch::channel(false);
+    let mut listeners = JoinSet::new();
+    let mail: Arc<dyn Mail> = service.clone();
+    open_mail(&config, &sessions, &mail, &stopped, &mut listeners).await?;
+    if let Some(addr) = config.listen.http {
+        let health = NodeHealth {
+            groups,
+            shards: shards.clone(),
+            journal: journal.clone(),
+            sessions: sessions.clone(),
+            cluster: label(&config, cluster),
+            node: NodeLabel {
+                id: config.node.id,
+                site: config.node.site.clone(),
+                version: env!("CARGO_PKG_VERSION"),
+                pid: std::process::id(),
+            },
+            ready: ready.clone(),
+            seen: Default::default(),
+        };
+        let parts = AdminParts {
+            administration: service.clone() as Arc<dyn Administration>,
+            mail,
+            health: Arc::new(health),
+            sessions,
+            token: admin_token(&data)?,
+        };
+        let listener = bind(addr, "listen.http").await?;
+        let stopped = stopped.clone();
+        listeners.spawn(async move {
+            if let Err(error) = gateway_http::serve(listener, parts, stopped).await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        });
+    }
+    ready.store(true, Ordering::Release);
+    tracing::info!(node = config.node.id, site = %config.node.site, "serving");
+    let end = wait_for_end(&journal).await;
+    ready.store(false, Ordering::Release);
+    // Nobody may listen any more: then there is nobody to tell.
+    let _ = stop.send(true);
+    let drained = tokio::time::timeout(DRAIN_MAX, async {
+        while listeners.join_next().await.is_some() {}
+    })
+    .await;
+    if drained.is_err() {
+        listeners.abort_all();
+    }
+    node.shutdown().await;
+    if end.is_ok() {
+        journal.close();
+    }
+    tracing::info!("stopped");
+    end
+}
+
+fn label(config: &Config, cluster: [u8; 16]) -> Cluster {
+    let mut sites: BTreeSet<String> = config
+        .cluster
+        .members
+        .iter()
+        .map(|m| m.site.clone())
+        .collect();
+    sites.insert(config.node.site.clone());
+    Cluster {
+        id: hex(&cluster),
+        incarnation: config.cluster.incarnation,
+        nodes: config.cluster.members.len().max(1),
+        sites: sites.into_iter().collect(),
+    }
+}
+
+fn open_journal(config: &Config, data: &Path, cluster: [u8; 16]) -> Result<Journal> {
+    let dir = data.join("journal");
+    std::fs::create_dir_all(&dir)?;
+    let identity = Identity {
+        cluster,
+        incarnation: config.cluster.incarnation,
+        node: NodeId(config.node.id),
+    };
+    let options = Options {
+        reserve_bytes: config.limits.journal_reserve_bytes,
+        ..Options::default()
+    };
+    let (journal, recovery) = Journal::open(Arc::new(RealDisk), &dir, identity, options)
+        .context("the journal cannot be opened")?;
+    tracing::info!(?recovery, "journal open");
+    Ok(journal)
+}
+
+fn open_shards(config: &Config, data: &Path) -> Result<HashMap<ShardId, Arc<Shard>>> {
+    let store: Arc<dyn ViewStore> =
+        Arc::new(RocksStore::open(&data.join("views")).context("the views cannot be opened")?);
+    let mut shards = HashMap::new();
+    for id in (0..=config.cluster.mail_shards).map(ShardId) {
+        shards.insert(id, Shard::open(id, store.clone(), Arc::new(SystemClock))?);
+    }
+    Ok(shards)
+}
+
+async fn start_raft(
+    config: &Config,
+    cluster: [u8; 16],
+    journal: Journal,
+    shards: &HashMap<ShardId, Arc<Shard>>,
+) -> Result<raft_node::Node> {
+    let me = NodeId(config.node.id);
+    let mut members: Vec<NodeInfo> = config
+        .cluster
+        .members
+        .iter()
+        .map(|m| NodeInfo {
+            id: NodeId(m.id),
+            site: SiteName::new(&m.site),
+            peer_addr: m.peer.clone(),
+        })
+        .collect();
+    if members.is_empty() {
+        members.push(NodeInfo {
+            id: me,
+            site: SiteName::new(&config.node.site),
+            peer_addr: String::new(),
+        });
+    }
+    let machines = shards
+        .iter()
+        .map(|(id, shard)| (*id, Arc::clone(shard) as Arc<dyn StateMachine>))
+        .collect();
+    let mut ids: Vec<ShardId> = shards.keys().copied().collect();
+    ids.sort();
+    let node_config = raft_node::NodeConfig {
+        cluster,
+        incarnation: config.cluster.incarnation,
+        id: me,
+        members,
+        shards: ids,
+        journal,
+        tls: None,
+    };
+    raft_node::Node::start(node_config, machines)
+        .await
+        .map_err(|error| anyhow!("Raft does not start: {error}"))
+}
+
+async fn bind(addr: SocketAddr, key: &str) -> Result<TcpListener> {
+    TcpListener::bind(addr)
+        .await
+        .with_context(|| format!("cannot listen on {addr} ({key}); is it in use?"))
+}
+
+async fn open_mail(
+    config: &Config,
+    sessions: &Sessions,
+    mail: &Arc<dyn Mail>,
+    stopped: &watch::Receiver<bool>,
+    listeners: &mut JoinSet<()>,
+) -> Result<()> {
+    let tls = match (&config.tls.certificate, &config.tls.key) {
+        (Some(certificate), Some(key)) => Some(load_tls(certificate, key)?),
+        _ => None,
+    };
+    let listener_config = |protocol, busy, implicit_tls| {
+        let mut listener = ListenerConfig::plain(protocol, busy);
+        listener.implicit_tls = implicit_tls;
+        listener.tls = tls.clone();
+        listener.trusted_networks = Network::loopback();
+        listener.proxy_protocol = config.listen.proxy_protocol;
+        listener
+    };
+    let imap_config = Arc::new(ImapConfig {
+        tls: tls.clone(),
+        tls_required: config.tls_required(),
+        hostname: config.node.hostname.clone(),
+        limits: Default::default(),
+    });
+    for (addr, implicit_tls, key) in [
+        (config.listen.imap, false, "listen.imap"),
+        (config.listen.imaps, true, "listen.imaps"),
+    ] {
+        let Some(addr) = addr else { continue };
+        let listener = bind(addr, key).await?;
+        let settings = listener_config(
+            "imap",
+            "* BYE [UNAVAILABLE] too many connections\r\n",
+            implicit_tls,
+        );
+        let (mail, imap, stop) = (mail.clone(), imap_config.clone(), stopped.clone());
+        let serving = gateway_session::serve(
+            listener,
+            settings,
+            sessions.clone(),
+            stopped.clone(),
+            move |stream, peer, session| {
+                gateway_imap::serve(
+                    stream,
+                    peer,
+                    session,
+                    mail.clone(),
+                    imap.clone(),
+                    stop.clone(),
+                )
+            },
+        );
+        listeners.spawn(async move {
+            serving.await;
+        });
+    }
+    if let Some(addr) = config.listen.lmtp {
+        let listener = bind(addr, "listen.lmtp").await?;
+        let lmtp = Arc::new(LmtpConfig {
+            hostname: config.node.hostname.clone(),
+            quota_tempfail: config.limits.quota_tempfail,
+            tls: tls.clone(),
+            limits: Default::default(),
+        });
+        let settings = listener_config("lmtp", "421 4.3.2 too many connections\r\n", false);
+        let (mail, stop) = (mail.clone(), stopped.clone());
+        let serving = gateway_session::serve(
+            listener,
+            settings,
+            sessions.clone(),
+            stopped.clone(),
+            move |stream, peer, session| {
+                gateway_smtp::serve_lmtp(
+                    stream,
+                    peer,
+                    session,
+                    mail.clone(),
+                    lmtp.clone(),
+                    stop.clone(),
+                )
+            },
+        );
+        listeners.spawn(async move {
+            serving.await;
+        });
+    }
+    Ok(())
+}
+
+fn load_tls(certificate: &Path, key: &Path) -> Result<TlsServer> {
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    TlsServer::from_pem(&read(certificate)?, &read(key)?)
+        .map_err(|error| anyhow!("the certificate cannot be used: {error}"))
+}
+
+/// Until a signal, or until the journal breaks: then the process must end, with an error.
+async fn wait_for_end(journal: &Journal) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut broken = journal.broken();
+    tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        result = broken.wait_for(Option::is_some) => {
+            let why = result.ok().and_then(|state| state.clone());
+            tracing::error!(?why, "the journal is broken: stopping");
+            Err(anyhow!("the journal is broken: {why:?}"))
+        }
+    }
+}

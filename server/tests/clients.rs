@@ -1,0 +1,34 @@
+//! The real program under real clients: each test runs one script of `clients/` against its own processes and ports.
+
+use std::process::Command;
+
+#[track_caller]
+fn check(script: &str, args: &[&str]) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+    let output = Command::new("python3")
+        .current_dir(folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg(script)
+        .arg(env!("CARGO_BIN_EXE_gotthard"))
+        .args(args)
+        .output()
+        .expect("python3 is needed: apt-get install python3");
+    assert!(
+        output.status.success(),
+        "{script} failed:\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+// Ports lie below the ephemeral range, and apart from the demo's own.
+
+#[test]
+fn one_node_keeps_what_it_acknowledged_through_kill_9() {
+    check("single.py", &["9000"]);
+}
+
+#[test]
+fn three_nodes_lose_nothing_while_each_is_killed() {
+    check("three.py", &["13000", "6"]);
+}
