@@ -18,6 +18,19 @@ pub enum AccountState {
     Removed = 4,
 }
 
+impl AccountState {
+    /// A number of a newer version counts as `Suspended`: nothing is let in or out by mistake.
+    pub fn from_number(number: u32) -> AccountState {
+        match number {
+            0 => AccountState::Active,
+            1 => AccountState::NoLogin,
+            2 => AccountState::Deferred,
+            4 => AccountState::Removed,
+            _ => AccountState::Suspended,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountInfo {
     pub account: AccountId,

@@ -1,0 +1,205 @@
+//! Logins: bounded hashing off the async threads, a cache of what was verified, the same time for unknown names.
+
+use crate::limits::{
+    LOGINS_CACHED_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHECKS_MAX, PASSWORD_WAIT_MAX,
+};
+use crate::password::{self, equal};
+use crate::{AccountState, LoginError, Peer, Principal, Service};
+use engine_domain::read;
+use engine_types::{AccountId, Address};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Verified logins, and the turns at hashing.
+pub(crate) struct Logins {
+    /// Random for each run: what is cached is of no use outside this process.
+    key: [u8; 32],
+    cache: Mutex<HashMap<AccountId, Verified>>,
+    turns: Semaphore,
+}
+
+/// Digests under the run's key. Another credential makes the entry worthless, so that a change of password counts at
+/// once on every node that has folded it.
+struct Verified {
+    credential: [u8; 32],
+    password: [u8; 32],
+}
+
+impl Logins {
+    pub(crate) fn new() -> Logins {
+        let mut key = [0u8; 32];
+        if getrandom::fill(&mut key).is_err() {
+            // Without chance the cache is off: see `remember`.
+            key = [0u8; 32];
+        }
+        Logins {
+            key,
+            cache: Mutex::new(HashMap::new()),
+            turns: Semaphore::new(PASSWORD_CHECKS_MAX),
+        }
+    }
+
+    fn digest(&self, label: &[u8], text: &str) -> [u8; 32] {
+        Sha256::new()
+            .chain_update(self.key)
+            .chain_update(label)
+            .chain_update(text)
+            .finalize()
+            .into()
+    }
+
+    fn knows(&self, account: AccountId, credential: &str, password: &str) -> bool {
+        let mut cache = self.cache.lock();
+        let Some(verified) = cache.get(&account) else {
+            return false;
+        };
+        if !equal(
+            &verified.credential,
+            &self.digest(b"credential", credential),
+        ) {
+            cache.remove(&account);
+            return false;
+        }
+        equal(&verified.password, &self.digest(b"password", password))
+    }
+
+    fn remember(&self, account: AccountId, credential: &str, password: &str) {
+        if self.key == [0u8; 32] {
+            return;
+        }
+        let verified = Verified {
+            credential: self.digest(b"credential", credential),
+            password: self.digest(b"password", password),
+        };
+        let mut cache = self.cache.lock();
+        if cache.len() >= LOGINS_CACHED_MAX {
+            cache.clear();
+        }
+        cache.insert(account, verified);
+    }
+
+    pub(crate) fn forget(&self, account: AccountId) {
+        self.cache.lock().remove(&account);
+    }
+
+    /// Runs one slow hashing job when its turn comes. `None`: the turn did not come in time.
+    pub(crate) async fn hashing<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let _turn = timeout(PASSWORD_WAIT_MAX, self.turns.acquire())
+            .await
+            .ok()?
+            .ok()?;
+        tokio::task::spawn_blocking(job).await.ok()
+    }
+}
+
+impl Service {
+    pub(crate) async fn check_login(
+        &self,
+        peer: &Peer,
+        name: &str,
+        password: &str,
+    ) -> Result<Principal, LoginError> {
+        let result = self.check_password(name, password).await;
+        let (session, address) = (&peer.session, peer.address);
+        let (protocol, tls) = (peer.protocol, peer.tls.as_deref().unwrap_or(""));
+        match &result {
+            Ok(who) => {
+                tracing::info!(event = "login", %session, protocol, %address, tls, user = %who.name);
+            }
+            Err(reason) => {
+                // A name as typed may be a password typed in the wrong field: at most 64 characters of it.
+                let user: String = name.chars().take(64).collect();
+                tracing::info!(event = "login_failed", %session, protocol, %address, tls, ?user, ?reason);
+            }
+        }
+        result
+    }
+
+    async fn check_password(&self, name: &str, password: &str) -> Result<Principal, LoginError> {
+        let row = match Address::parse(name) {
+            Ok(address) => {
+                let view = self.control().map_err(|_| LoginError::Unavailable)?;
+                read::login(&view, &address.to_string()).map_err(|error| {
+                    tracing::error!(%error, "the directory cannot be read");
+                    LoginError::Unavailable
+                })?
+            }
+            Err(_) => None,
+        };
+        let cached = row
+            .as_ref()
+            .is_some_and(|row| self.logins.knows(row.account, &row.credential, password));
+        if !cached {
+            let stored = row.as_ref().map(|row| row.credential.clone());
+            let secret = password.to_owned();
+            let check = move || {
+                let too_long = secret.len() > PASSWORD_BYTES_MAX;
+                let secret = if too_long { "" } else { secret.as_str() };
+                let credential = stored.and_then(|stored| match password::parse(&stored) {
+                    Ok(credential) => Some(credential),
+                    Err(error) => {
+                        tracing::error!(%error, "a stored credential cannot be used");
+                        None
+                    }
+                });
+                password::verify(credential.as_ref(), secret.as_bytes()) && !too_long
+            };
+            match self.logins.hashing(check).await {
+                None => return Err(LoginError::Unavailable),
+                Some(false) => return Err(LoginError::Failed),
+                Some(true) => {}
+            }
+        }
+        let row = row.ok_or(LoginError::Failed)?;
+        if !cached {
+            self.logins.remember(row.account, &row.credential, password);
+        }
+        match AccountState::from_number(row.state) {
+            AccountState::Active | AccountState::Deferred => Ok(Principal {
+                account: row.account,
+                name: Arc::from(row.address.as_str()),
+                epoch: row.epoch,
+            }),
+            AccountState::NoLogin | AccountState::Suspended => Err(LoginError::Locked),
+            AccountState::Removed => Err(LoginError::Failed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_credential_or_password_is_not_in_the_cache() {
+        let logins = Logins::new();
+        let account = AccountId(7);
+        assert!(!logins.knows(account, "{A}1", "demo"));
+        logins.remember(account, "{A}1", "demo");
+        assert!(logins.knows(account, "{A}1", "demo"));
+        assert!(!logins.knows(account, "{A}1", "demp"));
+        assert!(!logins.knows(AccountId(8), "{A}1", "demo"));
+        assert!(!logins.knows(account, "{A}2", "demo"));
+        assert!(
+            !logins.knows(account, "{A}1", "demo"),
+            "a changed credential drops the entry"
+        );
+    }
+
+    #[test]
+    fn the_cache_has_a_bound() {
+        let logins = Logins::new();
+        for account in 0..=LOGINS_CACHED_MAX as u64 {
+            logins.remember(AccountId(account), "{A}1", "demo");
+        }
+        assert!(logins.cache.lock().len() <= LOGINS_CACHED_MAX);
+        assert!(logins.knows(AccountId(LOGINS_CACHED_MAX as u64), "{A}1", "demo"));
+    }
+}

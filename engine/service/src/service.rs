@@ -1,0 +1,147 @@
+//! The service's parts, and how its files reach a shard's view.
+
+use crate::limits::KEYWORDS_SHOWN_MAX;
+use crate::login::Logins;
+use crate::{Mail, Principal, Refusal};
+use engine_domain::{RowsError, read};
+use engine_replica::{Clock, Shard, View};
+use engine_types::{AccountId, CommandId, ModSeq, UnixMillis};
+use raft_api::{Entries, Group, ShardId};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
+
+const _: () = assert!(KEYWORDS_SHOWN_MAX <= 256, "`Opened::keywords` promises it");
+
+/// What a node puts together at start.
+pub struct Parts {
+    /// One for every shard of the cluster, also for those that this node does not hold.
+    pub groups: HashMap<ShardId, Arc<dyn Group>>,
+    /// The shards that this node holds.
+    pub shards: HashMap<ShardId, Arc<Shard>>,
+    pub entries: Arc<dyn Entries>,
+    pub clock: Arc<dyn Clock>,
+    /// Short hex, for receipts.
+    pub cluster_id: String,
+    pub incarnation: u32,
+    /// For `Received … by`.
+    pub hostname: String,
+    /// Random for each run of the process: the upper half of command ids.
+    pub run: u64,
+    pub message_bytes_max: u64,
+}
+
+/// The one door. Cheap to share, keeps no state of mail: only a cache of verified logins.
+pub struct Service {
+    pub(crate) parts: Parts,
+    /// Mail shards, ascending: where new accounts go.
+    pub(crate) mail_shards: Vec<ShardId>,
+    pub(crate) logins: Logins,
+    commands: AtomicU64,
+    /// Watched in place of a shard that this node does not hold: never changes, never closes.
+    nothing: watch::Sender<ModSeq>,
+}
+
+/// An account's shard, as the directory on this node knows it.
+pub(crate) struct Home {
+    pub shard: ShardId,
+    pub account: AccountId,
+    pub epoch: u64,
+}
+
+impl Service {
+    pub fn new(parts: Parts) -> Arc<Service> {
+        let mut mail_shards: Vec<ShardId> = parts
+            .groups
+            .keys()
+            .copied()
+            .filter(|shard| *shard != ShardId::CONTROL)
+            .collect();
+        mail_shards.sort_unstable();
+        Arc::new(Service {
+            parts,
+            mail_shards,
+            logins: Logins::new(),
+            commands: AtomicU64::new(1),
+            nothing: watch::channel(ModSeq(0)).0,
+        })
+    }
+
+    /// Never the same twice: the run is random, the counter rises.
+    pub(crate) fn next_command(&self) -> CommandId {
+        let count = self.commands.fetch_add(1, Ordering::Relaxed);
+        CommandId(u128::from(self.parts.run) << 64 | u128::from(count))
+    }
+
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.parts.clock.now()
+    }
+
+    pub(crate) fn shard(&self, shard: ShardId) -> Result<&Arc<Shard>, Refusal> {
+        self.parts
+            .shards
+            .get(&shard)
+            .ok_or(Refusal::Unavailable("this node does not hold the account"))
+    }
+
+    pub(crate) fn group(&self, shard: ShardId) -> Result<&Arc<dyn Group>, Refusal> {
+        self.parts.groups.get(&shard).ok_or(Refusal::Unavailable(
+            "the account's group is not known here",
+        ))
+    }
+
+    pub(crate) fn view(&self, shard: ShardId) -> Result<View, Refusal> {
+        Ok(self.shard(shard)?.view())
+    }
+
+    pub(crate) fn control(&self) -> Result<View, Refusal> {
+        self.view(ShardId::CONTROL)
+    }
+
+    /// Where the principal's mail lives. Removed accounts have no home.
+    pub(crate) fn home(&self, who: &Principal) -> Result<Home, Refusal> {
+        let row = read::directory_account(&self.control()?, who.account)
+            .map_err(rows_failed)?
+            .ok_or(Refusal::AccountUnavailable)?;
+        if row.epoch != who.epoch {
+            return Err(Refusal::AccountUnavailable);
+        }
+        Ok(Home {
+            shard: ShardId(row.shard),
+            account: who.account,
+            epoch: row.epoch,
+        })
+    }
+
+    pub(crate) fn watch_account(&self, who: &Principal) -> watch::Receiver<ModSeq> {
+        match self.home(who).and_then(|home| self.shard(home.shard)) {
+            Ok(shard) => shard.watch_account(who.account),
+            Err(_) => self.nothing.subscribe(),
+        }
+    }
+
+    pub(crate) fn receipt(&self, shard: ShardId, log_id: raft_api::LogId) -> String {
+        format!(
+            "<{}.{}:{shard}:{}:{}>",
+            self.parts.cluster_id, self.parts.incarnation, log_id.term.0, log_id.index.0
+        )
+    }
+
+    /// Octets that a message may have, and none that is NUL (RFC 9051 §4.3, RFC 5321 §2.3.8 by custom).
+    pub(crate) fn check_message(&self, message: &[u8]) -> Result<(), Refusal> {
+        if message.len() as u64 > self.message_bytes_max() {
+            return Err(Refusal::TooBig);
+        }
+        if message.contains(&0) {
+            return Err(Refusal::NulOctet);
+        }
+        Ok(())
+    }
+}
+
+/// The view's storage failed. The shard stops by itself; whoever asks hears that it is not there.
+pub(crate) fn rows_failed(error: RowsError) -> Refusal {
+    tracing::error!(%error, "a view cannot be read");
+    Refusal::Unavailable("the view cannot be read")
+}
