@@ -1,1 +1,27 @@
-//! raft-node
+//! Agreement of one node: a Raft group for each shard over one journal, and the mark that gates what may be shown.
+//! Enters: commands, peers' messages, the journal. Leaves: entries to `StateMachine`s in order, outcomes, `GroupStatus`.
+//! It must never know what a payload means, how the journal keeps it, or how a view is built from it.
+//! No snapshots yet: nothing is purged from Raft's log, so no member can need one; `full_snapshot` answers with an error.
+//! Read first: `mark.rs`.
+
+mod admission;
+mod error;
+mod fold;
+mod gate;
+mod group;
+mod inbox;
+pub mod limits;
+mod log_store;
+mod machine;
+mod mark;
+mod network;
+mod node;
+mod shared;
+mod status;
+#[cfg(test)]
+mod tests;
+mod types;
+mod wire;
+
+pub use error::NodeError;
+pub use node::{Node, NodeConfig, Timing};

@@ -52,6 +52,14 @@ impl Peers {
         self.own
     }
 
+    /// All members but ourselves, in order.
+    pub fn others(&self) -> Vec<NodeId> {
+        let mut others: Vec<NodeId> = self.links.keys().map(|(node, _)| *node).collect();
+        others.sort_unstable();
+        others.dedup();
+        others
+    }
+
     /// Sends one request and waits for its answer, at most `timeout`. Dropping the future gives the answer up.
     pub async fn request(
         &self,

@@ -1,0 +1,21 @@
+//! Why a node does not start.
+
+use raft_api::{LogIndex, ShardId};
+use thiserror::Error;
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NodeError {
+    #[error("this node is not among the members, or under another site")]
+    NotAMember,
+    #[error("shard {0} has no state machine")]
+    NoStateMachine(ShardId),
+    #[error("shard {0} has a hole in its log: it must be repaired before it takes part in Raft")]
+    Hole(ShardId),
+    /// Going on would purge over the hole: the journal has lost what the views were built from.
+    #[error("the views of shard {shard} are at {applied}, which its journal does not hold")]
+    ViewsAhead { shard: ShardId, applied: LogIndex },
+    #[error("the journal of shard {shard} cannot be read: {detail}")]
+    Journal { shard: ShardId, detail: String },
+    #[error("consensus of shard {shard} does not start: {detail}")]
+    Raft { shard: ShardId, detail: String },
+}

@@ -1,0 +1,237 @@
+//! `Group`: proposals and reads, here if we lead, else at the leader.
+
+use crate::admission::Admission;
+use crate::gate;
+use crate::limits::{FIRST_ENTRY_WAIT, FORWARD_MARGIN, MAX_PAYLOAD_BYTES, READ_TIMEOUT};
+use crate::node::Timing;
+use crate::shared::Shared;
+use crate::status;
+use crate::types::{Payload, Raft, from_raft};
+use crate::wire::{self, Malformed, WireMark, WireProposed, kind};
+use async_trait::async_trait;
+use bytes::Bytes;
+use openraft::ReadPolicy;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{ClientWriteError, RaftError};
+use prost::Message;
+use raft_api::{
+    Group, GroupStatus, LogIndex, NodeId, ProposeError, Proposed, ReadError, ReadMark, Refused,
+    ShardId,
+};
+use raft_transport::{Class, Peers, TransportError};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+pub(crate) struct RaftGroup {
+    pub shared: Arc<Shared>,
+    pub raft: Raft,
+    pub peers: Arc<Peers>,
+    pub admission: Admission,
+    pub timing: Timing,
+}
+
+#[async_trait]
+impl Group for RaftGroup {
+    fn shard(&self) -> ShardId {
+        self.shared.shard
+    }
+
+    async fn propose(&self, command: Bytes) -> Result<Proposed, ProposeError> {
+        match self.leader() {
+            Some(leader) if leader == self.shared.own => self.propose_here(command).await,
+            Some(leader) => self.forward(leader, command).await,
+            None => Err(ProposeError::NoQuorum),
+        }
+    }
+
+    async fn read_mark(&self) -> Result<ReadMark, ReadError> {
+        match self.leader() {
+            Some(leader) if leader == self.shared.own => self.read_mark_here().await,
+            Some(leader) => {
+                let limit = READ_TIMEOUT + FIRST_ENTRY_WAIT + FORWARD_MARGIN;
+                let answer = self.ask(leader, kind::READ_MARK, Bytes::new(), limit);
+                let answer = answer.await.map_err(|_| ReadError::NoQuorum)?;
+                let mark = WireMark::decode(answer).map_err(|_| ReadError::NoQuorum)?;
+                read_mark_in(mark)
+            }
+            None => Err(ReadError::NoQuorum),
+        }
+    }
+
+    fn folded(&self) -> watch::Receiver<Option<LogIndex>> {
+        self.shared.folded.subscribe()
+    }
+
+    fn status(&self) -> GroupStatus {
+        let metrics = self.raft.metrics();
+        status::of(&self.shared, &metrics.borrow_watched())
+    }
+}
+
+impl RaftGroup {
+    fn leader(&self) -> Option<NodeId> {
+        let metrics = self.raft.metrics();
+        let leader = metrics.borrow_watched().current_leader;
+        leader.map(NodeId)
+    }
+
+    async fn ask(
+        &self,
+        node: NodeId,
+        kind: u8,
+        body: Bytes,
+        limit: std::time::Duration,
+    ) -> Result<Bytes, TransportError> {
+        let shard = self.shared.shard;
+        self.peers
+            .request(node, Class::Other, shard, kind, body, limit)
+            .await
+    }
+
+    async fn forward(&self, leader: NodeId, command: Bytes) -> Result<Proposed, ProposeError> {
+        let limit = self.timing.gate_wait + self.timing.propose_timeout + FORWARD_MARGIN;
+        match self.ask(leader, kind::PROPOSE, command, limit).await {
+            Ok(answer) => proposed_in(answer).unwrap_or(Err(ProposeError::Unknown)),
+            Err(TransportError::TooLarge { .. }) => Err(ProposeError::Refused(Refused::Malformed)),
+            Err(TransportError::Busy(_)) => Err(ProposeError::Refused(Refused::TooBusy)),
+            Err(error) if error.is_unsent() => Err(ProposeError::NoQuorum),
+            Err(_) => Err(ProposeError::Unknown),
+        }
+    }
+
+    /// On the leader. Up to `admit` every error is a true refusal; from `client_write` on only openraft's own
+    /// "not appended" is.
+    pub async fn propose_here(&self, command: Bytes) -> Result<Proposed, ProposeError> {
+        let own = self.shared.own;
+        let leader = self.leader();
+        if leader != Some(own) {
+            return Err(ProposeError::NotLeader { leader });
+        }
+        if !gate::wait_open(&self.raft, own, self.timing.gate_wait).await {
+            return Err(ProposeError::SiteGateClosed);
+        }
+        let payload = self.shared.machine.admit(command)?;
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(Refused::Malformed.into());
+        }
+        let admitted = self.admission.admit(payload.len());
+        let admitted = admitted.ok_or(Refused::TooBusy)?;
+        let raft = self.raft.clone();
+        // A task of its own: what is proposed counts as such until it is folded, also if the caller gives up.
+        let write = tokio::spawn(async move {
+            let written = raft.client_write(Payload(payload)).await;
+            drop(admitted);
+            written
+        });
+        match timeout(self.timing.propose_timeout, write).await {
+            Ok(Ok(Ok(written))) => Ok(Proposed {
+                log_id: from_raft(&written.log_id),
+                outcome: written.data.0,
+            }),
+            // openraft: "rejected before its entry was appended". What was appended and lost is another error.
+            Ok(Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))))) => {
+                Err(ProposeError::NotLeader {
+                    leader: to.leader_id.map(NodeId),
+                })
+            }
+            Ok(Ok(Err(_)) | Err(_)) | Err(_) => Err(ProposeError::Unknown),
+        }
+    }
+
+    /// On the leader (Raft §6.4): confirm leadership, make sure that our own term has begun, take the mark.
+    pub async fn read_mark_here(&self) -> Result<ReadMark, ReadError> {
+        let linearizer = self.raft.get_read_linearizer(ReadPolicy::ReadIndex);
+        timeout(READ_TIMEOUT, linearizer)
+            .await
+            .map_err(|_| ReadError::NoQuorum)?
+            .map_err(|_| ReadError::NoQuorum)?;
+        let term = self.raft.metrics().borrow_watched().current_term;
+        let mut folded = self.shared.folded.subscribe();
+        // What an earlier leader acknowledged lies below our first entry, but perhaps above our mark.
+        let is_ours = |_: &Option<LogIndex>| {
+            let position = *self.shared.position.lock();
+            position.is_some_and(|position| position.term.0 == term)
+        };
+        timeout(FIRST_ENTRY_WAIT, folded.wait_for(is_ours))
+            .await
+            .map_err(|_| ReadError::NotYet)?
+            .map_err(|_| ReadError::NoQuorum)?;
+        let index = *self.shared.mark.borrow();
+        Ok(ReadMark { index })
+    }
+}
+
+pub(crate) fn read_mark_out(result: Result<ReadMark, ReadError>) -> WireMark {
+    let (result, mark) = match result {
+        Ok(mark) => (0, mark.index.map(|index| index.0)),
+        Err(ReadError::NoQuorum) => (1, None),
+        Err(ReadError::NotYet) => (2, None),
+    };
+    WireMark { result, mark }
+}
+
+fn read_mark_in(wire: WireMark) -> Result<ReadMark, ReadError> {
+    match wire.result {
+        0 => Ok(ReadMark {
+            index: wire.mark.map(LogIndex),
+        }),
+        2 => Err(ReadError::NotYet),
+        _ => Err(ReadError::NoQuorum),
+    }
+}
+
+pub(crate) fn proposed_out(result: Result<Proposed, ProposeError>) -> WireProposed {
+    let mut wire = WireProposed::default();
+    wire.result = match result {
+        Ok(proposed) => {
+            wire.log_id = Some(proposed.log_id.into());
+            wire.outcome = proposed.outcome;
+            1
+        }
+        Err(ProposeError::NotLeader { leader }) => {
+            wire.leader = leader.map(|leader| leader.0);
+            2
+        }
+        Err(ProposeError::SiteGateClosed) => 3,
+        Err(ProposeError::NoQuorum) => 4,
+        Err(ProposeError::Refused(refused)) => {
+            wire.refusal = match refused {
+                Refused::TooBusy => 1,
+                Refused::DiskFull => 2,
+                Refused::ClockSkew => 3,
+                Refused::Malformed => 4,
+            };
+            5
+        }
+        Err(ProposeError::Unknown) => 6,
+    };
+    wire
+}
+
+fn proposed_in(answer: Bytes) -> Result<Result<Proposed, ProposeError>, Malformed> {
+    let wire = WireProposed::decode(answer)?;
+    Ok(match wire.result {
+        1 => Ok(Proposed {
+            log_id: wire.log_id.ok_or(Malformed("no log id"))?.into(),
+            outcome: wire.outcome,
+        }),
+        2 => Err(ProposeError::NotLeader {
+            leader: wire.leader.map(NodeId),
+        }),
+        3 => Err(ProposeError::SiteGateClosed),
+        4 => Err(ProposeError::NoQuorum),
+        5 => Err(ProposeError::Refused(match wire.refusal {
+            1 => Refused::TooBusy,
+            2 => Refused::DiskFull,
+            3 => Refused::ClockSkew,
+            _ => Refused::Malformed,
+        })),
+        _ => Err(ProposeError::Unknown),
+    })
+}
+
+/// Encoded for the way back.
+pub(crate) fn proposed_bytes(result: Result<Proposed, ProposeError>) -> Bytes {
+    wire::bytes(&proposed_out(result))
+}

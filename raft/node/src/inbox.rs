@@ -1,0 +1,79 @@
+//! Peers' messages come in here, and go to the group they name.
+
+use crate::group::{RaftGroup, proposed_bytes, read_mark_out};
+use crate::network::transfer_answer_out;
+use crate::shared::raise;
+use crate::wire::{self, WireAppend, WireMark, kind};
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::RwLock;
+use prost::Message;
+use raft_api::{LogIndex, NodeId, ShardId};
+use raft_transport::Handler;
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::sync::Arc;
+
+/// Empty until the groups have started, and again once they have stopped.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub groups: RwLock<HashMap<ShardId, Arc<RaftGroup>>>,
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+#[async_trait]
+impl Handler for Inbox {
+    async fn handle(
+        &self,
+        _from: NodeId,
+        shard: ShardId,
+        kind: u8,
+        body: Bytes,
+    ) -> Result<Bytes, String> {
+        let group = self.groups.read().get(&shard).cloned();
+        let group = group.ok_or_else(|| format!("shard {shard} does not run here"))?;
+        let raft = &group.raft;
+        match kind {
+            kind::APPEND => append(&group, body).await,
+            kind::VOTE => {
+                let request = wire::vote_request_in(body).map_err(text)?;
+                let answer = raft.vote(request).await.map_err(text)?;
+                Ok(wire::bytes(&wire::vote_answer_out(&answer)))
+            }
+            kind::PRE_VOTE => {
+                let request = wire::vote_request_in(body).map_err(text)?;
+                let answer = raft.pre_vote(request).await.map_err(text)?;
+                Ok(wire::bytes(&wire::vote_answer_out(&answer)))
+            }
+            kind::TRANSFER => {
+                let request = wire::transfer_in(body).map_err(text)?;
+                let answer = raft.handle_transfer_leader(request).await.map_err(text)?;
+                Ok(wire::bytes(&transfer_answer_out(&answer)))
+            }
+            kind::PROPOSE => Ok(proposed_bytes(group.propose_here(body).await)),
+            kind::READ_MARK => {
+                let mark = read_mark_out(group.read_mark_here().await);
+                Ok(wire::bytes(&mark))
+            }
+            kind::MARK => {
+                let mark = WireMark::decode(body).map_err(text)?.mark;
+                raise(&group.shared.told, mark.map(LogIndex));
+                Ok(Bytes::new())
+            }
+            _ => Err(format!(
+                "this version does not know requests of kind {kind}"
+            )),
+        }
+    }
+}
+
+async fn append(group: &RaftGroup, body: Bytes) -> Result<Bytes, String> {
+    let append = WireAppend::decode(body).map_err(text)?;
+    raise(&group.shared.told, append.mark.map(LogIndex));
+    let request = wire::append_in(append).map_err(text)?;
+    let answer = group.raft.append_entries(request).await.map_err(text)?;
+    Ok(wire::bytes(&wire::append_answer_out(&answer)))
+}

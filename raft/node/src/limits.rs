@@ -1,0 +1,46 @@
+//! Every bound of this room, with its reason.
+
+use std::time::Duration;
+
+/// One payload. Bodies are chunked at 256 KiB; an entry and its append must fit a peers' frame of 8 MiB.
+/// Beyond it: `Refused::Malformed`.
+pub const MAX_PAYLOAD_BYTES: usize = 4 << 20;
+
+/// Payloads of one append, unless it has a single entry: with `MAX_PAYLOAD_BYTES` it stays below a peers' frame.
+pub const MAX_APPEND_BYTES: usize = 3 << 20;
+
+/// Entries of one append: their heads stay below 64 KiB.
+pub const MAX_APPEND_ENTRIES: u64 = 1024;
+
+/// Proposed and not yet folded, of this node: design §3, admission. Beyond it: `Refused::TooBusy`.
+pub const MAX_PROPOSED_BYTES: usize = 64 << 20;
+
+/// What a proposal costs besides its payload: bounds the number of small ones that wait.
+pub const PROPOSAL_OVERHEAD_BYTES: usize = 1024;
+
+/// Entries folded in one batch: one batch of the views.
+pub const MAX_FOLD_ENTRIES: u64 = 128;
+
+/// Payloads read for one fold.
+pub const MAX_FOLD_BYTES: usize = 4 << 20;
+
+/// Read from the journal at a time while entries are handed over.
+pub const MAX_READ_BYTES: usize = 1 << 20;
+
+/// A member of a second site that was not heard from for this long counts as unreachable.
+pub const SITE_SILENCE: Duration = Duration::from_secs(2);
+
+/// A message of Raft that took longer helps nobody: the next one is on its way.
+pub const RPC_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A read confirms leadership within this, or fails with `NoQuorum`.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a new leader lets a read wait for its first entry to be folded, before `NotYet`.
+pub const FIRST_ENTRY_WAIT: Duration = Duration::from_secs(2);
+
+/// On top of the leader's own bounds, for the way there and back.
+pub const FORWARD_MARGIN: Duration = Duration::from_secs(1);
+
+/// Nodes of one group, and configurations of a joint membership. A message with more is malformed.
+pub const MAX_MEMBERS: usize = 64;

@@ -1,0 +1,184 @@
+//! openraft's network over `Peers`: our own messages, a connection for each class.
+
+use crate::machine::SnapshotData;
+use crate::shared::Shared;
+use crate::types::{RaftVote, TypeConfig, from_raft};
+use crate::wire::{self, Malformed, WireTransferAnswer, kind};
+use bytes::Bytes;
+use openraft::alias::SnapshotOf;
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{OptionalSend, alias::LogIdOf};
+use prost::Message;
+use raft_api::{NodeId, NodeInfo};
+use raft_transport::{Class, Peers, TransportError};
+use std::sync::Arc;
+
+pub(crate) struct Network {
+    pub shared: Arc<Shared>,
+    pub peers: Arc<Peers>,
+}
+
+pub(crate) struct Client {
+    shared: Arc<Shared>,
+    peers: Arc<Peers>,
+    target: NodeId,
+    class: Class,
+}
+
+impl Network {
+    fn client(&self, target: u64, class: Class) -> Client {
+        Client {
+            shared: self.shared.clone(),
+            peers: self.peers.clone(),
+            target: NodeId(target),
+            class,
+        }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Client;
+
+    async fn new_client(&mut self, target: u64, _node: &NodeInfo) -> Client {
+        self.client(target, Class::Append)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, _node: &NodeInfo) -> Client {
+        self.client(target, Class::Heartbeat)
+    }
+}
+
+impl Client {
+    async fn ask(
+        &self,
+        class: Class,
+        kind: u8,
+        body: Bytes,
+        option: &RPCOption,
+    ) -> Result<Bytes, RPCError<TypeConfig>> {
+        self.peers
+            .request(
+                self.target,
+                class,
+                self.shared.shard,
+                kind,
+                body,
+                option.soft_ttl(),
+            )
+            .await
+            .map_err(|error| match error {
+                // openraft then backs off.
+                TransportError::Unreachable { .. } => {
+                    RPCError::Unreachable(Unreachable::new(&error))
+                }
+                _ => RPCError::Network(NetworkError::new(&error)),
+            })
+    }
+}
+
+fn malformed(error: Malformed) -> RPCError<TypeConfig> {
+    RPCError::Network(NetworkError::new(&error))
+}
+
+impl RaftNetworkV2<TypeConfig> for Client {
+    type SnapshotData = SnapshotData;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let mark = self.shared.mark.borrow().map(|mark| mark.0);
+        let body = wire::bytes(&wire::append_out(&request, mark));
+        let answer = self.ask(self.class, kind::APPEND, body, &option).await?;
+        wire::append_answer_in(answer).map_err(malformed)
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let body = wire::bytes(&wire::vote_request_out(&request));
+        let answer = self.ask(Class::Heartbeat, kind::VOTE, body, &option);
+        wire::vote_answer_in(answer.await?).map_err(malformed)
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let body = wire::bytes(&wire::vote_request_out(&request));
+        let answer = self.ask(Class::Heartbeat, kind::PRE_VOTE, body, &option);
+        wire::vote_answer_in(answer.await?).map_err(malformed)
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        _vote: RaftVote,
+        _snapshot: SnapshotOf<TypeConfig, SnapshotData>,
+        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let reason = "this version does not send snapshots";
+        Err(StreamingError::Unreachable(Unreachable::from_string(
+            reason,
+        )))
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let body = wire::bytes(&wire::transfer_out(&request));
+        let answer = self
+            .ask(Class::Other, kind::TRANSFER, body, &option)
+            .await?;
+        transfer_answer_in(answer, &request).map_err(malformed)
+    }
+}
+
+pub(crate) fn transfer_answer_out(
+    answer: &TransferLeaderResponse<TypeConfig>,
+) -> WireTransferAnswer {
+    let (result, actual_vote, actual_last) = match answer {
+        Ok(()) => (1, None, None),
+        Err(TransferLeaderError::VoteChanged { actual, .. }) => (2, Some(actual.into()), None),
+        Err(TransferLeaderError::LogNotFlushed { actual, .. }) => {
+            let actual: &Option<LogIdOf<TypeConfig>> = actual;
+            let last = actual.as_ref().map(|log_id| from_raft(log_id).into());
+            (3, None, last)
+        }
+    };
+    WireTransferAnswer {
+        result,
+        actual_vote,
+        actual_last,
+    }
+}
+
+fn transfer_answer_in(
+    answer: Bytes,
+    request: &TransferLeaderRequest<TypeConfig>,
+) -> Result<TransferLeaderResponse<TypeConfig>, Malformed> {
+    let wire = WireTransferAnswer::decode(answer)?;
+    Ok(match wire.result {
+        1 => Ok(()),
+        2 => Err(TransferLeaderError::VoteChanged {
+            expected: *request.from_leader(),
+            actual: wire::vote_in(wire.actual_vote)?,
+        }),
+        3 => Err(TransferLeaderError::LogNotFlushed {
+            expected: request.last_log_id().cloned(),
+            actual: wire::log_id_in(wire.actual_last),
+        }),
+        _ => return Err(Malformed("an unknown answer to a transfer")),
+    })
+}

@@ -1,0 +1,72 @@
+//! What the tasks of one group share.
+//!
+//! FOLD-1: `folded` ≤ `mark` ≤ `handed`: nothing is folded that is not committed here and covered by the mark.
+//! FOLD-2: a proposal's responder is queued before its position is handed over, so the fold finds it.
+
+use crate::types::{RaftLogId, RaftStoredMembership, TypeConfig};
+use openraft::storage::ApplyResponder;
+use parking_lot::Mutex;
+use raft_api::{LogId, LogIndex, NodeId, ShardId, StateMachine};
+use raft_log::Journal;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub(crate) struct Shared {
+    pub shard: ShardId,
+    pub own: NodeId,
+    pub journal: Journal,
+    pub machine: Arc<dyn StateMachine>,
+    /// The highest mark that a leader told us, or that was kept from before. Rises only.
+    pub told: watch::Sender<Option<LogIndex>>,
+    /// The last entry that consensus gave to `apply`: committed, and in our own journal. Rises only.
+    pub handed: watch::Sender<Option<LogId>>,
+    /// What may be shown and acknowledged here. Rises only.
+    pub mark: watch::Sender<Option<LogIndex>>,
+    pub folded: watch::Sender<Option<LogIndex>>,
+    /// The log id of `folded`.
+    pub position: Mutex<Option<LogId>>,
+    /// Of our own proposals, by index; their number is bounded by admission.
+    pub responders: Mutex<VecDeque<(u64, ApplyResponder<TypeConfig>)>>,
+    /// Memberships that were handed over, oldest first; all but the last one before `position` are dropped.
+    pub memberships: Mutex<VecDeque<RaftStoredMembership>>,
+    /// Why the fold has stopped for good; the process must stop.
+    pub failed: watch::Sender<Option<String>>,
+}
+
+/// Raises the value, never lowers it. Returns true if it changed.
+pub(crate) fn raise<T: PartialOrd>(watch: &watch::Sender<Option<T>>, value: Option<T>) -> bool {
+    watch.send_if_modified(|current| {
+        let is_higher = value > *current;
+        if is_higher {
+            *current = value;
+        }
+        is_higher
+    })
+}
+
+impl Shared {
+    pub fn fail(&self, reason: String) {
+        tracing::error!(shard = %self.shard, reason, "the fold stops");
+        self.failed.send_replace(Some(reason));
+    }
+
+    /// The newest membership at or before the fold's position.
+    pub fn folded_membership(&self) -> RaftStoredMembership {
+        let position = *self.position.lock();
+        let mut memberships = self.memberships.lock();
+        let is_folded = |membership: &RaftStoredMembership| {
+            let at = membership.log_id().as_ref().map(index_of);
+            at <= position.map(|position| position.index)
+        };
+        while memberships.get(1).is_some_and(is_folded) {
+            memberships.pop_front();
+        }
+        let first = memberships.front().filter(|first| is_folded(first));
+        first.cloned().unwrap_or_default()
+    }
+}
+
+fn index_of(log_id: &RaftLogId) -> LogIndex {
+    LogIndex(log_id.index)
+}

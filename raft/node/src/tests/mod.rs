@@ -1,0 +1,242 @@
+//! Real journals (on a disk that can lose its power), real sockets, real consensus.
+
+mod hazard;
+mod pure;
+mod sites;
+mod solo;
+mod three;
+
+use crate::group::RaftGroup;
+use crate::types::Metrics;
+use crate::{Node, NodeConfig, Timing};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use raft_api::{
+    Committed, EntriesError, Group, LogId, LogIndex, NodeId, NodeInfo, Proposed, Refused, ShardId,
+    SiteName, Snapshot, StateMachine,
+};
+use raft_log::faulty_disk::FaultyDisk;
+use raft_log::{Journal, Options};
+use raft_transport::PeersConfig;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+const SHARD: ShardId = ShardId(3);
+/// Only a test that hangs gets here.
+const HANG: Duration = Duration::from_secs(60);
+
+/// Keeps all entries; an outcome is the payload in capitals.
+#[derive(Default)]
+struct Book(Mutex<Vec<(LogId, Bytes)>>);
+
+impl Book {
+    /// The payloads that were agreed, in order.
+    fn texts(&self) -> Vec<String> {
+        let entries = self.0.lock();
+        let texts = entries.iter().filter(|(_, payload)| !payload.is_empty());
+        texts
+            .map(|(_, payload)| String::from_utf8_lossy(payload).into_owned())
+            .collect()
+    }
+
+    fn entries(&self) -> Vec<(LogId, Bytes)> {
+        self.0.lock().clone()
+    }
+}
+
+impl StateMachine for Book {
+    fn applied(&self) -> Option<LogId> {
+        self.0.lock().last().map(|(log_id, _)| *log_id)
+    }
+
+    fn admit(&self, command: Bytes) -> Result<Bytes, Refused> {
+        match &command[..] {
+            b"bad" => Err(Refused::Malformed),
+            _ => Ok(command),
+        }
+    }
+
+    fn apply(&self, entries: &[Committed]) -> Vec<Bytes> {
+        let mut book = self.0.lock();
+        let fold = |entry: &Committed| {
+            let expected = book.last().map_or(0, |(log_id, _)| log_id.index.0 + 1);
+            assert_eq!(entry.log_id.index.0, expected, "gapless");
+            book.push((entry.log_id, entry.payload.clone()));
+            entry.payload.to_ascii_uppercase().into()
+        };
+        entries.iter().map(fold).collect()
+    }
+
+    fn flushed(&self) -> Option<LogIndex> {
+        None
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, EntriesError> {
+        Err(EntriesError::Io {
+            shard: SHARD,
+            detail: "not in this test".into(),
+        })
+    }
+
+    fn install(&self, _: Snapshot) -> Result<(), EntriesError> {
+        Err(EntriesError::Io {
+            shard: SHARD,
+            detail: "not in this test".into(),
+        })
+    }
+}
+
+struct Machine {
+    disk: FaultyDisk,
+    book: Arc<Book>,
+    running: Option<(Node, Journal)>,
+}
+
+struct Cluster {
+    members: Vec<NodeInfo>,
+    machines: Vec<Machine>,
+    listeners: Vec<Option<TcpListener>>,
+}
+
+impl Cluster {
+    /// A node for each site name; none runs yet.
+    async fn new(sites: &[&str]) -> Cluster {
+        let mut cluster = Cluster {
+            members: Vec::new(),
+            machines: Vec::new(),
+            listeners: Vec::new(),
+        };
+        for (id, site) in (1..).zip(sites) {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            cluster.members.push(NodeInfo {
+                id: NodeId(id),
+                site: SiteName::new(site),
+                peer_addr: listener.local_addr().unwrap().to_string(),
+            });
+            cluster.listeners.push(Some(listener));
+            cluster.machines.push(Machine {
+                disk: FaultyDisk::new(4096),
+                book: Arc::default(),
+                running: None,
+            });
+        }
+        cluster
+    }
+
+    async fn running(sites: &[&str]) -> Cluster {
+        let mut cluster = Cluster::new(sites).await;
+        for node in 0..sites.len() {
+            cluster.start(node).await;
+        }
+        cluster
+    }
+
+    async fn start(&mut self, node: usize) {
+        let member = self.members[node].clone();
+        let listener = match self.listeners[node].take() {
+            Some(listener) => listener,
+            None => TcpListener::bind(&member.peer_addr).await.unwrap(),
+        };
+        let machine = &mut self.machines[node];
+        let identity = raft_log::Identity {
+            cluster: [9; 16],
+            incarnation: 1,
+            node: member.id,
+        };
+        let options = Options {
+            segment_bytes: 1 << 20,
+            reserve_bytes: 1 << 20,
+            ..Options::default()
+        };
+        let disk = Arc::new(machine.disk.clone());
+        let (journal, _) = Journal::open(disk, Path::new("/journal"), identity, options).unwrap();
+        let config = NodeConfig {
+            id: member.id,
+            site: member.site.clone(),
+            members: self.members.clone(),
+            shards: vec![SHARD],
+            journal: journal.clone(),
+            peers: PeersConfig {
+                identity: raft_transport::Identity {
+                    cluster: [9; 16],
+                    incarnation: 1,
+                    node: member.id,
+                },
+                listener,
+                peers: self.members.clone(),
+                tls: None,
+            },
+            timing: Timing {
+                gate_wait: Duration::from_millis(20),
+                propose_timeout: HANG,
+                ..Timing::default()
+            },
+        };
+        let book: Arc<dyn StateMachine> = machine.book.clone();
+        let started = Node::start(config, HashMap::from([(SHARD, book)])).await;
+        machine.running = Some((started.unwrap(), journal));
+    }
+
+    async fn stop(&mut self, node: usize) {
+        if let Some((node, journal)) = self.machines[node].running.take() {
+            node.shutdown().await;
+            drop(node);
+            journal.close();
+        }
+    }
+
+    fn group(&self, node: usize) -> Arc<RaftGroup> {
+        let (node, _) = self.machines[node].running.as_ref().unwrap();
+        node.inbox.groups.read()[&SHARD].clone()
+    }
+
+    /// Waits until `node` sees what `is_so` asks for.
+    async fn wait(&self, node: usize, what: &str, is_so: impl Fn(&Metrics) -> bool + Send) {
+        let group = self.group(node);
+        let waited = group.raft.wait(Some(HANG)).metrics(is_so, what).await;
+        waited.unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+
+    /// The leader among `nodes`, once all of them agree on it.
+    async fn leader(&self, nodes: &[usize]) -> usize {
+        loop {
+            let is_among =
+                |leader: Option<u64>| nodes.iter().any(|n| Some(*n as u64 + 1) == leader);
+            let mut leaders = Vec::new();
+            for node in nodes {
+                self.wait(*node, "a leader", |m| is_among(m.current_leader))
+                    .await;
+                leaders.push(self.group(*node).status().leader.unwrap_or_default());
+            }
+            leaders.dedup();
+            if let [leader] = leaders[..]
+                && let Some(leader) = nodes.iter().find(|n| **n as u64 + 1 == leader.0)
+                && self.group(*leader).raft.is_leader()
+            {
+                return *leader;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn propose(&self, node: usize, text: &str) -> Proposed {
+        let proposed = self.group(node).propose(command(text)).await;
+        let proposed = proposed.unwrap_or_else(|error| panic!("{text} on {node}: {error}"));
+        assert_eq!(proposed.outcome, command(&text.to_ascii_uppercase()));
+        proposed
+    }
+
+    async fn wait_folded(&self, node: usize, index: LogIndex) {
+        let mut folded = self.group(node).folded();
+        let wait = folded.wait_for(|folded| *folded >= Some(index));
+        let waited = tokio::time::timeout(HANG, wait).await;
+        waited.expect("folded in time").expect("the group lives");
+    }
+}
+
+fn command(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}

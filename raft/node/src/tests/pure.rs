@@ -1,0 +1,72 @@
+use crate::mark::{Durable, durable_in_two_sites};
+use crate::wire;
+use bytes::Bytes;
+use raft_api::{LogIndex, SiteName};
+use raft_log::faulty_disk::Chance;
+
+#[test]
+fn durable_means_in_two_sites_or_in_the_only_one() {
+    let check = |members: &[(&str, Option<u64>)], expected: Option<u64>| {
+        let members: Vec<Durable> = members
+            .iter()
+            .map(|(site, upto)| Durable {
+                site: SiteName::new(site),
+                upto: upto.map(LogIndex),
+            })
+            .collect();
+        let durable = durable_in_two_sites(&members);
+        assert_eq!(durable, expected.map(LogIndex));
+    };
+    check(&[], None);
+    check(&[("a", None)], None);
+    check(&[("a", Some(5))], Some(5));
+    check(&[("a", Some(5)), ("a", Some(9)), ("a", None)], Some(9));
+    check(&[("a", Some(5)), ("a", Some(9)), ("b", None)], None);
+    check(&[("a", Some(5)), ("a", Some(9)), ("b", Some(0))], Some(0));
+    check(&[("a", Some(5)), ("a", Some(9)), ("b", Some(7))], Some(7));
+    check(&[("a", Some(5)), ("b", Some(9)), ("b", Some(7))], Some(5));
+    check(&[("a", Some(9)), ("b", Some(7)), ("c", Some(8))], Some(8));
+    check(&[("a", Some(9)), ("b", Some(7)), ("c", None)], Some(7));
+}
+
+#[test]
+fn no_bytes_from_a_peer_make_us_panic() {
+    use prost::Message;
+    let mut chance = Chance(11);
+    let whole = wire::bytes(&wire::WireAppend {
+        vote: wire::WireVote {
+            term: 3,
+            node: 2,
+            committed: true,
+        },
+        previous: Some(wire::WireLogId { term: 3, index: 8 }),
+        entries: vec![wire::WireEntry {
+            log_id: wire::WireLogId { term: 3, index: 9 },
+            kind: 1,
+            payload: Bytes::from_static(b"payload"),
+        }],
+        committed: None,
+        mark: Some(7),
+    });
+    let append = wire::WireAppend::decode(whole.clone()).unwrap();
+    assert_eq!(wire::bytes(&append), whole);
+    let request = wire::append_in(append.clone()).unwrap();
+    assert_eq!(wire::append_out(&request, Some(7)), append);
+    for _ in 0..20_000 {
+        let mut bytes = whole.to_vec();
+        bytes.truncate(chance.below(bytes.len() as u64 + 1) as usize);
+        if !bytes.is_empty() {
+            let at = chance.below(bytes.len() as u64) as usize;
+            bytes[at] = chance.draw() as u8;
+        }
+        let bytes = Bytes::from(bytes);
+        if let Ok(append) = wire::WireAppend::decode(bytes.clone()) {
+            let _ = wire::append_in(append);
+        }
+        let _ = wire::append_answer_in(bytes.clone());
+        let _ = wire::vote_request_in(bytes.clone());
+        let _ = wire::vote_answer_in(bytes.clone());
+        let _ = wire::transfer_in(bytes.clone());
+        let _ = wire::membership_in(bytes);
+    }
+}

@@ -1,0 +1,57 @@
+//! openraft's types as we use them, and the way between them and ours.
+
+use bytes::Bytes;
+use openraft::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, StoredMembershipOf, VoteOf};
+use openraft::impls::leader_id_std;
+use openraft::{EntryPayload, Membership};
+use raft_api::{LogId, NodeInfo};
+use std::fmt;
+
+/// What is agreed on: opaque here.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Payload(pub Bytes);
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What the fold made of it: opaque here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome(pub Bytes);
+
+openraft::declare_raft_types!(
+    /// Standard leader ids: one leader per term, so a log id is (term, index).
+    pub TypeConfig:
+        D = Payload,
+        R = Outcome,
+        Node = NodeInfo,
+        LeaderId = leader_id_std::LeaderId<u64, u64>,
+);
+
+pub(crate) type RaftLogId = LogIdOf<TypeConfig>;
+pub(crate) type RaftEntry = EntryOf<TypeConfig>;
+pub(crate) type RaftVote = VoteOf<TypeConfig>;
+pub(crate) type RaftMembership = Membership<u64, NodeInfo>;
+pub(crate) type RaftStoredMembership = StoredMembershipOf<TypeConfig>;
+pub(crate) type RaftPayload = EntryPayload<Payload, u64, NodeInfo>;
+pub(crate) type Raft = openraft::Raft<TypeConfig, crate::machine::Machine>;
+pub(crate) type Metrics = openraft::RaftMetrics<TypeConfig>;
+
+pub(crate) fn to_raft(log_id: LogId) -> RaftLogId {
+    RaftLogId {
+        leader_id: CommittedLeaderIdOf::<TypeConfig>::new(log_id.term.0),
+        index: log_id.index.0,
+    }
+}
+
+pub(crate) fn from_raft(log_id: &RaftLogId) -> LogId {
+    LogId::new(log_id.leader_id.term, log_id.index)
+}
