@@ -53,7 +53,8 @@ impl Domain {
 
 impl Address {
     pub fn new(local: &str, domain: &str) -> Result<Address, AddressError> {
-        let local: String = local.nfc().collect::<String>().to_lowercase();
+        // Lower case can leave what is not composed ("İ"), so it comes first.
+        let local: String = local.to_lowercase().nfc().collect();
         if local.is_empty()
             || local.len() > LOCAL_PART_BYTES_MAX
             || local.chars().any(char::is_control)
@@ -108,15 +109,29 @@ impl Address {
     }
 }
 
+/// RFC 5321 §4.1.2 `atext`.
+fn is_atext(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
+}
+
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
+/// What `Address::parse` reads back: a local part that is no dot-string is quoted (RFC 5321 §4.1.2).
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.local, self.domain)
+        if self
+            .local
+            .chars()
+            .all(|c| !c.is_ascii() || is_atext(c) || c == '.')
+        {
+            return write!(f, "{}@{}", self.local, self.domain);
+        }
+        let quoted = self.local.replace('\\', "\\\\").replace('"', "\\\"");
+        write!(f, "\"{quoted}\"@{}", self.domain)
     }
 }
 
@@ -133,9 +148,10 @@ mod tests {
     #[test]
     fn addresses() {
         check("Alice@Example.ORG", "alice@example.org");
-        check("\"a b\"@x.org", "a b@x.org");
-        check("\"a\\\"b\"@x.org", "a\"b@x.org");
-        check("a@b@x.org", "a@b@x.org");
+        check("\"a b\"@x.org", "\"a b\"@x.org");
+        check("\"a\\\"b\"@x.org", "\"a\\\"b\"@x.org");
+        check("a@b@x.org", "\"a@b\"@x.org");
+        check("\"\"\"\"\"@w2", "\"\\\"\\\"\\\"\"@w2");
         check("Ärger@x.org", "ärger@x.org");
         check("a@x.org.", "a@x.org");
         check("a", "NoAt");
