@@ -2,14 +2,23 @@
 //! Enters: decoded payloads with their log position, and rows behind two traits. Leaves: changed rows and outcomes.
 //! It must never know a clock, chance, a disk, a socket, Raft, or how the rows are kept.
 //! The same log gives the same rows, byte for byte, on every replica and in every build.
-//! Read first: `fold.rs`, then `keys.rs`.
+//! Read first: `fold.rs`, then `keys.rs` and `invariants.rs`.
 
+mod account;
+mod context;
+mod directory;
+mod flags;
 mod fold;
+pub mod invariants;
 mod keys;
 pub mod limits;
+mod mailbox;
+mod messages;
+mod outcomes;
 pub mod read;
 mod records;
 mod rows;
+mod tombstones;
 
 pub use fold::{At, Folded, apply, log_time};
 pub use rows::{Rows, RowsError, RowsMut};

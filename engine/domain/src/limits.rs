@@ -26,3 +26,7 @@ pub const TRACE_BYTES_MAX: usize = 16 * 1_024;
 pub const THREAD_KEYS_MAX: usize = 256;
 /// Imported UIDVALIDITY above this is refused, so that the account can go on counting.
 pub const IMPORTED_UID_VALIDITY_MAX: u32 = 0xf000_0000;
+/// One message, in octets: keeps sums far from overflow. The door's own bound is much lower.
+pub const MESSAGE_BYTES_MAX: u64 = 1 << 40;
+/// Minutes of a zone's offset: RFC 5322 §3.3 has four digits, up to 99 hours 59.
+pub const ZONE_MINUTES_MAX: u32 = 99 * 60 + 59;

@@ -3,6 +3,7 @@
 mod directory;
 mod mail;
 
+pub(crate) use directory::CONTROL;
 pub use directory::{
     AddressRow, DirectoryAccount, address, addresses, directory_account, directory_accounts,
     domain_served, login,
@@ -11,3 +12,4 @@ pub use mail::{
     AccountRow, BodyAt, MailboxRow, MessageRow, account, changes, first_unseen, keywords, mailbox,
     mailbox_by_name, mailboxes, messages, subscriptions, uids,
 };
+pub(crate) use mail::{each_message, record_flags};
