@@ -1,1 +1,24 @@
-//! engine-replica
+//! Where Raft meets mail: one `Shard` per shard and node folds agreed entries into rows and shows them.
+//! Enters: committed entries, commands to admit, snapshots. Leaves: outcomes, views, wake-ups, digests.
+//! It must never know how agreement is reached, who leads, or what a client asked for.
+//! An entry's rows, the digest and the applied position change in one atomic batch, or not at all.
+//! Read first: `shard.rs`, then `overlay.rs`.
+
+mod clock;
+mod digest;
+mod dump;
+mod keys;
+pub mod limits;
+mod overlay;
+mod position;
+mod shard;
+mod view;
+mod watchers;
+
+pub use clock::Clock;
+pub use digest::Digest;
+pub use shard::{OpenError, Shard, Stopped};
+pub use view::View;
+
+#[cfg(test)]
+mod tests;

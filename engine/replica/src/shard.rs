@@ -1,0 +1,438 @@
+//! One shard on one node: the fold's loop around `engine_domain::apply`.
+//!
+//! Numbered, checked by `tests/`:
+//! SHD-1: rows, digest and applied position change in one batch. A crash shows the state after some batch, never
+//! between two. SHD-2: `flushed` never says more than the store holds on stable storage. SHD-3: an entry that this
+//! version cannot read stops the shard: it is not skipped, and nothing after it is folded.
+
+use crate::Clock;
+use crate::digest::{Digest, row_hash};
+use crate::dump::{self, DumpError};
+use crate::keys::{position_key, shard_range};
+use crate::limits::{
+    FLUSH_WAIT_MS_MAX, SESSION_BYTES_MAX, SNAPSHOT_BYTES_MAX, UNFLUSHED_BYTES_MAX,
+};
+use crate::overlay::Overlay;
+use crate::position::PositionRow;
+use crate::view::View;
+use crate::watchers::Watchers;
+use bytes::Bytes;
+use engine_domain::{At, RowsError, read};
+use engine_events::limits::{EVENTS_PER_COMMAND_MAX, PAYLOAD_BYTES_MAX};
+use engine_events::{DecodeError, EventOutcome, Outcome, Payload, Refusal};
+use engine_store::{Batch, StoreError, ViewStore};
+use engine_types::{AccountId, ModSeq, UnixMillis};
+use parking_lot::Mutex;
+use raft_api::{
+    Committed, EntriesError, LogId, LogIndex, Refused, ShardId, Snapshot, StateMachine,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::watch;
+
+/// One per shard and node.
+pub struct Shard {
+    id: ShardId,
+    store: Arc<dyn ViewStore>,
+    clock: Arc<dyn Clock>,
+    /// Taken by the fold, for whole batches.
+    state: Mutex<State>,
+    /// Never held while `state` is waited for.
+    watchers: Mutex<Watchers>,
+    stopped: watch::Sender<Option<Stopped>>,
+}
+
+struct State {
+    applied: Option<LogId>,
+    digest: u128,
+    /// At or below `applied`; rises only.
+    flushed: Option<LogIndex>,
+    unflushed_bytes: u64,
+    flushed_at: UnixMillis,
+}
+
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The views must be rebuilt.
+    #[error("the views of shard {shard} are damaged: {detail}")]
+    Damaged { shard: ShardId, detail: String },
+}
+
+/// Why the shard folds nothing more in this process. Reads go on, at the last applied position.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Stopped {
+    /// Install a version that knows it.
+    #[error("entry {at} holds an event of a kind that this version does not know")]
+    UnknownKind { at: LogId },
+    #[error("the views failed at entry {at}: {detail}")]
+    Store { at: LogId, detail: String },
+    #[error("entry {at} does not follow {applied}")]
+    Gap { at: LogId, applied: LogId },
+}
+
+/// What one run of entries makes of the rows, before it is written.
+struct Run<'a> {
+    overlay: Overlay<'a>,
+    applied: Option<LogId>,
+    outcomes: Vec<Bytes>,
+    touched: BTreeMap<AccountId, ModSeq>,
+}
+
+impl Shard {
+    pub fn open(
+        shard: ShardId,
+        store: Arc<dyn ViewStore>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Shard>, OpenError> {
+        let damaged = |detail: String| OpenError::Damaged { shard, detail };
+        let (applied, digest) = match store.get(&position_key(shard))? {
+            None => {
+                let (from, to) = shard_range(shard);
+                let mut empty = true;
+                store.scan(&from, &to, &mut |_, _| {
+                    empty = false;
+                    false
+                })?;
+                if !empty {
+                    return Err(damaged("rows without a position".to_owned()));
+                }
+                (None, 0)
+            }
+            Some(row) => {
+                let (log_id, digest) =
+                    PositionRow::decode_row(&row).map_err(|error| damaged(error.to_string()))?;
+                (Some(log_id), digest)
+            }
+        };
+        let flushed_at = clock.now();
+        // The store may be shared and open for long: what is in it now need not be on stable storage yet.
+        store.flush()?;
+        Ok(Arc::new(Shard {
+            id: shard,
+            store,
+            clock,
+            state: Mutex::new(State {
+                applied,
+                digest,
+                flushed: applied.map(|log_id| log_id.index),
+                unflushed_bytes: 0,
+                flushed_at,
+            }),
+            watchers: Mutex::new(Watchers::new()),
+            stopped: watch::Sender::new(None),
+        }))
+    }
+
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// The rows at the applied position of this moment.
+    pub fn view(&self) -> View {
+        View::new(self.id, self.store.snapshot())
+    }
+
+    /// Wakes when the fold touches the account; holds the account's newest MODSEQ, 0 for an unknown account.
+    pub fn watch_account(&self, account: AccountId) -> watch::Receiver<ModSeq> {
+        let mut watchers = self.watchers.lock();
+        // Read under the lock: what is written later wakes the receiver, since the fold writes before it wakes.
+        let now = self.mod_seq(account);
+        watchers.watch(account, now)
+    }
+
+    /// Kept with each batch. `View::recompute_digest` is what it must equal.
+    pub fn digest(&self) -> Digest {
+        let state = self.state.lock();
+        Digest {
+            position: state.applied,
+            value: state.digest.to_be_bytes(),
+        }
+    }
+
+    /// `Some` once the shard has stopped folding; a health problem, and final for this process.
+    pub fn stopped(&self) -> watch::Receiver<Option<Stopped>> {
+        self.stopped.subscribe()
+    }
+
+    /// Puts all that is folded on stable storage: at shutdown, and before Raft's log is to shrink.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let (applied, unflushed_bytes) = {
+            let state = self.state.lock();
+            (state.applied, state.unflushed_bytes)
+        };
+        // Without the lock, so that the fold goes on meanwhile.
+        self.store.flush()?;
+        let mut state = self.state.lock();
+        state.flushed = state.flushed.max(applied.map(|log_id| log_id.index));
+        state.unflushed_bytes = state.unflushed_bytes.saturating_sub(unflushed_bytes);
+        state.flushed_at = self.clock.now();
+        Ok(())
+    }
+
+    /// By size or time; the fold calls it after each batch, a ticker may call it when nothing comes in.
+    pub fn flush_if_due(&self) -> Result<(), StoreError> {
+        let due = {
+            let state = self.state.lock();
+            let waited_ms = self.clock.now().0.saturating_sub(state.flushed_at.0);
+            state.unflushed_bytes >= UNFLUSHED_BYTES_MAX
+                || (state.unflushed_bytes > 0 && waited_ms >= FLUSH_WAIT_MS_MAX)
+        };
+        if due { self.flush() } else { Ok(()) }
+    }
+
+    fn mod_seq(&self, account: AccountId) -> ModSeq {
+        match read::account(&self.view(), self.id.0, account) {
+            Ok(Some(row)) => row.mod_seq,
+            Ok(None) | Err(_) => ModSeq(0),
+        }
+    }
+
+    fn stop(&self, why: Stopped) {
+        tracing::error!(shard = self.id.0, %why, "the shard stops folding");
+        self.stopped.send_if_modified(|stopped| {
+            let first = stopped.is_none();
+            if first {
+                *stopped = Some(why);
+            }
+            first
+        });
+    }
+
+    /// Folds until the first entry that it must not pass.
+    fn fold(&self, run: &mut Run<'_>, entries: &[Committed]) -> Result<(), Stopped> {
+        for entry in entries {
+            let at = entry.log_id;
+            if let Some(applied) = run.applied
+                && at.index != applied.index.next()
+            {
+                return Err(Stopped::Gap { at, applied });
+            }
+            let outcome = self.fold_entry(run, entry)?;
+            run.outcomes.push(outcome);
+            run.applied = Some(at);
+        }
+        Ok(())
+    }
+
+    fn fold_entry(&self, run: &mut Run<'_>, entry: &Committed) -> Result<Bytes, Stopped> {
+        let at = entry.log_id;
+        if entry.payload.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let payload = match Payload::decode(entry.payload.clone()) {
+            Ok(payload) => payload,
+            Err(DecodeError::UnknownKind { .. }) => return Err(Stopped::UnknownKind { at }),
+            // No leader admits such an entry. It is equal on all replicas, so its refusal is too.
+            Err(DecodeError::Short | DecodeError::Protobuf(_) | DecodeError::CommandId) => {
+                let refused = Outcome {
+                    events: vec![EventOutcome::refused(Refusal::Invalid)],
+                    repeated: false,
+                };
+                return Ok(refused.encode_outcome());
+            }
+        };
+        let place = At {
+            shard: self.id.0,
+            term: at.term.0,
+            index: at.index.0,
+        };
+        let folded = engine_domain::apply(&mut run.overlay, place, &payload)
+            .map_err(|RowsError(detail)| Stopped::Store { at, detail })?;
+        for (account, mod_seq) in folded.touched {
+            let newest = run.touched.entry(account).or_insert(mod_seq);
+            *newest = mod_seq.max(*newest);
+        }
+        Ok(folded.outcome.encode_outcome())
+    }
+
+    /// The one batch of a run: its rows, the digest and the position.
+    fn write(
+        &self,
+        state: &mut State,
+        applied: LogId,
+        changes: BTreeMap<Vec<u8>, Option<Bytes>>,
+    ) -> Result<(), StoreError> {
+        let mut digest = state.digest;
+        let mut bytes = 0u64;
+        let mut batch: Batch = Vec::with_capacity(changes.len() + 1);
+        for (key, value) in changes {
+            let before = self.store.get(&key)?;
+            if before == value {
+                continue;
+            }
+            if let Some(before) = before {
+                digest = digest.wrapping_sub(row_hash(&key, &before));
+            }
+            if let Some(value) = &value {
+                digest = digest.wrapping_add(row_hash(&key, value));
+            }
+            bytes += (key.len() + value.as_ref().map_or(0, Bytes::len)) as u64;
+            batch.push((key, value.map(Vec::from)));
+        }
+        let row = PositionRow::new(applied, digest).encode_row();
+        bytes += row.len() as u64;
+        batch.push((position_key(self.id), Some(row)));
+        self.store.write(batch)?;
+        state.digest = digest;
+        state.applied = Some(applied);
+        state.unflushed_bytes += bytes;
+        Ok(())
+    }
+
+    fn wake(&self, touched: &BTreeMap<AccountId, ModSeq>) {
+        let watchers = self.watchers.lock();
+        for (account, mod_seq) in touched {
+            watchers.wake(*account, *mod_seq);
+        }
+    }
+
+    fn io(&self, detail: impl ToString) -> EntriesError {
+        EntriesError::Io {
+            shard: self.id,
+            detail: detail.to_string(),
+        }
+    }
+}
+
+impl StateMachine for Shard {
+    fn applied(&self) -> Option<LogId> {
+        self.state.lock().applied
+    }
+
+    /// Stamped and sure to decode: what is refused here never reaches a log.
+    fn admit(&self, command: Bytes) -> Result<Bytes, Refused> {
+        if command.len() + 8 > PAYLOAD_BYTES_MAX {
+            return Err(Refused::Malformed);
+        }
+        let payload = Payload::stamp(self.clock.now(), &command);
+        let decoded = Payload::decode(payload.clone()).map_err(|_| Refused::Malformed)?;
+        let events = decoded.command.events.len();
+        if events == 0
+            || events > EVENTS_PER_COMMAND_MAX
+            || decoded.command.session.len() > SESSION_BYTES_MAX
+        {
+            return Err(Refused::Malformed);
+        }
+        Ok(payload)
+    }
+
+    /// An empty outcome: the entry is consensus' own, or the shard has stopped and the outcome is unknown.
+    fn apply(&self, entries: &[Committed]) -> Vec<Bytes> {
+        let mut state = self.state.lock();
+        let unknown = || vec![Bytes::new(); entries.len()];
+        if self.stopped.borrow().is_some() {
+            return unknown();
+        }
+        let mut run = Run {
+            overlay: Overlay::new(self.store.as_ref()),
+            applied: state.applied,
+            outcomes: Vec::with_capacity(entries.len()),
+            touched: BTreeMap::new(),
+        };
+        let folded = self.fold(&mut run, entries);
+        let Run {
+            overlay,
+            applied,
+            mut outcomes,
+            touched,
+        } = run;
+        // A storage failure may have left an entry half in the overlay: then nothing of this run is written.
+        let whole = !matches!(folded, Err(Stopped::Store { .. }));
+        if whole
+            && let Some(applied) = applied
+            && !outcomes.is_empty()
+            && let Err(error) = self.write(&mut state, applied, overlay.into_changes())
+        {
+            self.stop(Stopped::Store {
+                at: applied,
+                detail: error.to_string(),
+            });
+            return unknown();
+        }
+        drop(state);
+        if let Err(why) = folded {
+            self.stop(why);
+            if !whole {
+                return unknown();
+            }
+            outcomes.resize(entries.len(), Bytes::new());
+        }
+        self.wake(&touched);
+        if let Err(error) = self.flush_if_due()
+            && let Some(at) = applied
+        {
+            self.stop(Stopped::Store {
+                at,
+                detail: error.to_string(),
+            });
+        }
+        outcomes
+    }
+
+    fn flushed(&self) -> Option<LogIndex> {
+        self.state.lock().flushed
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, EntriesError> {
+        match dump::encode(&self.view(), SNAPSHOT_BYTES_MAX) {
+            Ok((log_id, bytes)) => Ok(Snapshot { log_id, bytes }),
+            Err(DumpError::Empty) => Err(EntriesError::Missing {
+                shard: self.id,
+                index: LogIndex(0),
+            }),
+            Err(error @ (DumpError::TooLarge | DumpError::Rows { .. })) => Err(self.io(error)),
+        }
+    }
+
+    fn install(&self, snapshot: Snapshot) -> Result<(), EntriesError> {
+        let damaged = |detail| EntriesError::Damaged {
+            shard: self.id,
+            index: snapshot.log_id.index,
+            detail,
+        };
+        let dump = dump::decode(self.id, snapshot.bytes.clone()).map_err(damaged)?;
+        if dump.log_id != snapshot.log_id {
+            return Err(damaged("its position differs"));
+        }
+        let mut state = self.state.lock();
+        if let Some(why) = self.stopped.borrow().as_ref() {
+            return Err(self.io(why));
+        }
+        if state.applied.is_some_and(|at| at.index > dump.log_id.index) {
+            return Err(damaged("older than what is folded here"));
+        }
+        let (from, to) = shard_range(self.id);
+        let mut batch: Batch = Vec::new();
+        self.store
+            .scan(&from, &to, &mut |key, _| {
+                batch.push((key.to_vec(), None));
+                true
+            })
+            .map_err(|error| self.io(error))?;
+        batch.extend(
+            dump.rows
+                .into_iter()
+                .map(|(key, value)| (key.to_vec(), Some(value.to_vec()))),
+        );
+        let row = PositionRow::new(dump.log_id, dump.digest).encode_row();
+        batch.push((position_key(self.id), Some(row)));
+        self.store.write(batch).map_err(|error| self.io(error))?;
+        state.applied = Some(dump.log_id);
+        state.digest = dump.digest;
+        self.store.flush().map_err(|error| self.io(error))?;
+        state.flushed = Some(dump.log_id.index);
+        state.unflushed_bytes = 0;
+        state.flushed_at = self.clock.now();
+        drop(state);
+        let watched = self.watchers.lock().accounts();
+        let now = watched
+            .into_iter()
+            .map(|account| (account, self.mod_seq(account)))
+            .collect();
+        self.wake(&now);
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! SHD-1 to SHD-3, with real folds over the memory store and over RocksDB.
+
+mod crash;
+mod door;
+mod folding;
+mod installing;
+mod merging;
+mod workload;
