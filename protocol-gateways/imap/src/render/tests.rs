@@ -1,0 +1,486 @@
+//! Known answers. Facts are made by hand here: this room must show any facts, however they were found.
+
+use super::*;
+use bytes::Bytes;
+use engine_service::{
+    Addr, BodyPart, Content, Disposition, Envelope, Facts, MessageBytes, Param, PartKind,
+};
+use std::sync::Arc;
+
+const TRACE: &str = "Return-Path: <>\r\nReceived: by x\r\n";
+
+fn bytes(text: &str) -> Option<Bytes> {
+    Some(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// A part whose octets run from `from` to the blank line and on to `to` (exclusive).
+fn part(message: &[u8], kind: PartKind, words: (&str, &str), from: &str, to: &str) -> BodyPart {
+    let find = |needle: &str, at: usize| {
+        let found = memchr::memmem::find(&message[at..], needle.as_bytes());
+        at + found.unwrap_or_else(|| panic!("{needle:?} is not in the message"))
+    };
+    let header_start = find(from, 0);
+    let body_start = find("\r\n\r\n", header_start) + 4;
+    let body_end = if to.is_empty() {
+        message.len()
+    } else {
+        find(to, body_start)
+    };
+    let mut part = BodyPart {
+        media_type: words.0.to_owned(),
+        subtype: words.1.to_owned(),
+        encoding: "7BIT".to_owned(),
+        header_start: header_start as u64,
+        body_start: body_start as u64,
+        body_end: body_end as u64,
+        lines: message[body_start..body_end]
+            .iter()
+            .filter(|octet| **octet == b'\n')
+            .count() as u64,
+        ..BodyPart::default()
+    };
+    part.set_kind(kind);
+    part
+}
+
+fn param(name: &str, value: &str) -> Param {
+    Param {
+        name: Bytes::copy_from_slice(name.as_bytes()),
+        value: Bytes::copy_from_slice(value.as_bytes()),
+    }
+}
+
+/// The message in pieces of seven octets, so that nothing relies on one piece.
+fn content(message: &[u8], body: BodyPart, envelope: Envelope) -> Content {
+    Content {
+        trace: Bytes::from_static(TRACE.as_bytes()),
+        facts: Arc::new(Facts {
+            envelope: Some(envelope),
+            body: Some(body),
+        }),
+        message: MessageBytes {
+            pieces: message.chunks(7).map(Bytes::copy_from_slice).collect(),
+            len: message.len() as u64,
+        },
+    }
+}
+
+fn plain(message: &[u8]) -> Content {
+    let text = part(message, PartKind::Text, ("text", "plain"), "", "");
+    content(message, text, Envelope::default())
+}
+
+const NESTED: &str = "Subject: out\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+    --b\r\nX-One: 1\r\n\r\none\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n\
+    From: in\r\nSubject: in\r\n\r\nalone\r\n--b\r\nX-Three: 3\r\n\r\nFrom: two\r\n\
+    Content-Type: multipart/x\r\n\r\n--c\r\nX-C: c\r\n\r\nsee\r\n--c--\r\n--b--\r\n";
+
+/// 1 text, 2 a message with text, 3 a message with a multipart with one text.
+fn nested() -> Content {
+    let message = NESTED.as_bytes();
+    let mut root = part(
+        message,
+        PartKind::Multipart,
+        ("multipart", "mixed"),
+        "Subject: out",
+        "",
+    );
+    let one = part(
+        message,
+        PartKind::Text,
+        ("text", "plain"),
+        "X-One",
+        "\r\n--b\r\nContent",
+    );
+    let mut two = part(
+        message,
+        PartKind::Message,
+        ("message", "rfc822"),
+        "Content-Type: message",
+        "\r\n--b\r\nX-Three",
+    );
+    two.children.push(part(
+        message,
+        PartKind::Text,
+        ("text", "plain"),
+        "From: in",
+        "\r\n--b\r\nX-Three",
+    ));
+    two.envelope = Some(Envelope {
+        subject: bytes("in"),
+        ..Envelope::default()
+    });
+    let words = ("message", "rfc822");
+    let mut three = part(message, PartKind::Message, words, "X-Three", "\r\n--b--");
+    let words = ("multipart", "x");
+    let mut inner = part(
+        message,
+        PartKind::Multipart,
+        words,
+        "From: two",
+        "\r\n--b--",
+    );
+    let words = ("text", "plain");
+    inner
+        .children
+        .push(part(message, PartKind::Text, words, "X-C", "\r\n--c--"));
+    three.children.push(inner);
+    root.children = vec![one, two, three];
+    content(message, root, Envelope::default())
+}
+
+fn fetch(content: &Content, part: &[u32], text: SectionText) -> Option<String> {
+    let wanted = Section {
+        part: part.to_vec(),
+        text,
+    };
+    let pieces = section(content, &wanted, None)?;
+    Some(String::from_utf8_lossy(&pieces.concat()).into_owned())
+}
+
+#[test]
+fn sections_of_a_plain_message() {
+    use SectionText::*;
+    let message = "Subject: a\r\n\r\nbody\r\n";
+    let content = plain(message.as_bytes());
+    let check = |part: &[u32], text: SectionText, expect: Option<&str>| {
+        assert_eq!(
+            fetch(&content, part, text.clone()).as_deref(),
+            expect,
+            "{part:?} {text:?}"
+        );
+    };
+    check(&[], Whole, Some(&format!("{TRACE}{message}")));
+    check(&[], Header, Some(&format!("{TRACE}Subject: a\r\n\r\n")));
+    check(&[], Text, Some("body\r\n"));
+    check(&[1], Whole, Some("body\r\n"));
+    check(&[1], Mime, Some(&format!("{TRACE}Subject: a\r\n\r\n")));
+    check(&[], Mime, None);
+    check(&[1], Header, None);
+    check(&[1], Text, None);
+    for part in [&[2][..], &[0], &[1, 1], &[u32::MAX]] {
+        check(part, Whole, None);
+    }
+}
+
+#[test]
+fn sections_of_nested_messages() {
+    use SectionText::*;
+    let content = nested();
+    let check = |part: &[u32], text: SectionText, expect: Option<&str>| {
+        assert_eq!(
+            fetch(&content, part, text.clone()).as_deref(),
+            expect,
+            "{part:?} {text:?}"
+        );
+    };
+    check(&[1], Whole, Some("one"));
+    check(&[1], Mime, Some("X-One: 1\r\n\r\n"));
+    check(&[1, 1], Whole, None);
+    check(&[2], Whole, Some("From: in\r\nSubject: in\r\n\r\nalone"));
+    check(&[2], Header, Some("From: in\r\nSubject: in\r\n\r\n"));
+    check(&[2], Text, Some("alone"));
+    check(&[2], Mime, Some("Content-Type: message/rfc822\r\n\r\n"));
+    check(&[2, 1], Whole, Some("alone"));
+    check(&[2, 2], Whole, None);
+    check(&[2, 1, 1], Whole, None);
+    check(&[2, 1], Mime, Some("From: in\r\nSubject: in\r\n\r\n"));
+    check(
+        &[2],
+        HeaderFields(vec!["SUBJECT".to_owned()]),
+        Some("Subject: in\r\n\r\n"),
+    );
+    check(&[3, 1], Whole, Some("see"));
+    check(&[3, 1], Mime, Some("X-C: c\r\n\r\n"));
+    check(&[3], Text, Some("--c\r\nX-C: c\r\n\r\nsee\r\n--c--"));
+    check(&[4], Whole, None);
+}
+
+#[test]
+fn header_fields() {
+    use SectionText::{HeaderFields, HeaderFieldsNot};
+    let content = plain(b"A: 1\r\nB: 2\r\n  folded\r\na : 3\r\nodd line\r\n\r\nA: body\r\n");
+    let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    let check = |text: SectionText, expect: &str| {
+        assert_eq!(fetch(&content, &[], text).as_deref(), Some(expect));
+    };
+    check(HeaderFields(names(&["a"])), "A: 1\r\na : 3\r\n\r\n");
+    check(HeaderFields(names(&["b", "x"])), "B: 2\r\n  folded\r\n\r\n");
+    check(HeaderFields(names(&["x"])), "\r\n");
+    check(
+        HeaderFields(names(&["RETURN-path"])),
+        "Return-Path: <>\r\n\r\n",
+    );
+    check(
+        HeaderFieldsNot(names(&["a", "received", "return-path"])),
+        "B: 2\r\n  folded\r\nodd line\r\n\r\n",
+    );
+    // Without an end to the header, lines and the blank line are still whole.
+    let open = "A: 1";
+    let mut text = BodyPart::default();
+    (text.body_start, text.body_end) = (4, 4);
+    let content = self::content(open.as_bytes(), text, Envelope::default());
+    let found = fetch(&content, &[], HeaderFields(names(&["A"])));
+    assert_eq!(found.as_deref(), Some("A: 1\r\n\r\n"));
+}
+
+#[test]
+fn partial_octets() {
+    let content = plain(b"Subject: a\r\n\r\nbody\r\n");
+    let check = |text: SectionText, partial: (u64, u64), expect: &str| {
+        let wanted = Section {
+            part: Vec::new(),
+            text,
+        };
+        let pieces = section(&content, &wanted, Some(partial)).unwrap();
+        assert_eq!(pieces.concat(), expect.as_bytes(), "{partial:?}");
+    };
+    check(SectionText::Text, (0, 3), "bod");
+    check(SectionText::Text, (4, 100), "\r\n");
+    check(SectionText::Text, (6, 1), "");
+    check(SectionText::Text, (u64::MAX, u64::MAX), "");
+    check(SectionText::Whole, (7, 4), "Path");
+    let subject = || SectionText::HeaderFields(vec!["subject".to_owned()]);
+    check(subject(), (9, 100), "a\r\n\r\n");
+    check(subject(), (u64::MAX, u64::MAX), "");
+}
+
+#[test]
+fn strings() {
+    let check = |value: Option<&[u8]>, expect: &[u8]| {
+        let mut out = Vec::new();
+        nstring(value, &mut out);
+        assert_eq!(out, expect);
+    };
+    check(None, b"NIL");
+    check(Some(b""), b"\"\"");
+    check(Some(b"a\"b\\c\t"), b"\"a\\\"b\\\\c\t\"");
+    check(Some(b"a\rb"), b"{3}\r\na\rb");
+    check(Some("\u{fc}".as_bytes()), "{2}\r\n\u{fc}".as_bytes());
+    check(Some(b"a\0b"), b"{2}\r\nab");
+    check(
+        Some(&[b'x'; 1_001]),
+        &[&b"{1001}\r\n"[..], &[b'x'; 1_001]].concat(),
+    );
+}
+
+#[test]
+fn envelopes() {
+    let addr = |name: Option<&str>, mailbox: Option<&str>, host: Option<&str>| Addr {
+        name: name.and_then(bytes),
+        adl: None,
+        mailbox: mailbox.and_then(bytes),
+        host: host.and_then(bytes),
+    };
+    let check = |envelope: Envelope, expect: &str| {
+        let mut out = Vec::new();
+        let facts = Facts {
+            envelope: Some(envelope),
+            body: None,
+        };
+        super::envelope(&facts, &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), expect);
+    };
+    check(
+        Envelope::default(),
+        "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)",
+    );
+    check(
+        Envelope {
+            date: bytes("Mon"),
+            subject: bytes(""),
+            from: vec![addr(Some("Ann"), Some("a"), Some("b"))],
+            reply_to: vec![addr(None, Some("r"), Some(""))],
+            to: vec![addr(None, Some("g"), None), addr(None, None, None)],
+            message_id: bytes("<1>"),
+            ..Envelope::default()
+        },
+        concat!(
+            r#"("Mon" "" (("Ann" NIL "a" "b")) (("Ann" NIL "a" "b")) ((NIL NIL "r" "")) "#,
+            r#"((NIL NIL "g" NIL)(NIL NIL NIL NIL)) NIL NIL NIL "<1>")"#
+        ),
+    );
+}
+
+#[test]
+fn body_structures() {
+    let content = nested();
+    let root = content.facts.body.as_ref().unwrap();
+    let check = |part: &BodyPart, extended: bool, expect: &str| {
+        let mut out = Vec::new();
+        body_structure(part, extended, &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), expect);
+    };
+    check(
+        &root.children[0],
+        false,
+        r#"("text" "plain" NIL NIL NIL "7BIT" 3 0)"#,
+    );
+    check(
+        &root.children[0],
+        true,
+        r#"("text" "plain" NIL NIL NIL "7BIT" 3 0 NIL NIL NIL NIL)"#,
+    );
+    check(
+        &root.children[1],
+        false,
+        concat!(
+            r#"("message" "rfc822" NIL NIL NIL "7BIT" 30 "#,
+            r#"(NIL "in" NIL NIL NIL NIL NIL NIL NIL NIL) ("text" "plain" NIL NIL NIL "7BIT" 5 0) 3)"#
+        ),
+    );
+    let mut picture = BodyPart {
+        media_type: "image".to_owned(),
+        subtype: "png".to_owned(),
+        params: vec![param("name", "a\"b"), param("x", "")],
+        id: bytes("<i>"),
+        encoding: "base64".to_owned(),
+        md5: bytes("m"),
+        disposition: Some(Disposition {
+            kind: "attachment".to_owned(),
+            params: vec![param("filename", "f")],
+        }),
+        language: vec!["en".to_owned()],
+        location: bytes("l"),
+        ..BodyPart::default()
+    };
+    let shown = concat!(
+        r#"("image" "png" ("name" "a\"b" "x" "") "<i>" NIL "base64" 0 "m" "#,
+        r#"("attachment" ("filename" "f")) "en" "l")"#
+    );
+    check(&picture, true, shown);
+    picture.set_kind(PartKind::Multipart);
+    picture.children = vec![root.children[0].clone(), root.children[0].clone()];
+    picture.language.push("de".to_owned());
+    let one = r#"("text" "plain" NIL NIL NIL "7BIT" 3 0)"#;
+    check(&picture, false, &format!(r#"({one}{one} "png")"#));
+    let one = r#"("text" "plain" NIL NIL NIL "7BIT" 3 0 NIL NIL NIL NIL)"#;
+    let rest = r#"("name" "a\"b" "x" "") ("attachment" ("filename" "f")) ("en" "de") "l""#;
+    check(&picture, true, &format!(r#"({one}{one} "png" {rest})"#));
+}
+
+#[test]
+fn header_texts() {
+    let check = |value: &str, expect: &str| assert_eq!(decode::header(value.as_bytes()), expect);
+    check(" plain\r\n text \r\n", "plain text");
+    check("=?utf-8?Q?J=C3=B6rg_x?= <j@x>", "J\u{f6}rg x <j@x>");
+    check("=?UTF-8?B?SsO2?= =?utf-8?b?cmc=?=", "J\u{f6}rg");
+    check("=?utf-8?q?a=C3?=\r\n =?utf-8?q?=B6b?= c", "a\u{f6}b c");
+    check("=?iso-8859-1*de?q?=E4?= =?utf-8?q?=C3=A4?=", "\u{e4}\u{e4}");
+    check("=?windows-1252?q?=80?=", "\u{20ac}");
+    check("a =?utf-8?x?b?= =?=?=?? =?", "a =?utf-8?x?b?= =?=?=?? =?");
+    check("=?utf-8?q?no end", "=?utf-8?q?no end");
+    // Linear: each of these would be slow if an attempt looked to the end.
+    let many = "=?a?b?x".repeat(200_000);
+    assert_eq!(decode::header(many.as_bytes()).len(), many.len());
+}
+
+#[test]
+fn transfer_encodings() {
+    let check = |encoding: &str, octets: &str, expect: &str| {
+        assert_eq!(
+            decode::body(octets.as_bytes(), encoding),
+            expect.as_bytes(),
+            "{octets:?}"
+        );
+    };
+    check("7bit", "a=3D", "a=3D");
+    check("BASE64", "YWJj\r\nZA==\r\n", "abcd");
+    check("base64", "Y!W\r\nJ\u{e9}j", "abc");
+    check("base64", "YQ==Yg==", "ab");
+    check("quoted-printable", "a=3D=3db=\r\nc= \t\nd=", "a==bcd");
+    check("quoted-printable", "=4 =zz==41", "=4 =zz=A");
+}
+
+#[test]
+fn matches() {
+    let message = "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= from\r\n afar\r\nFrom: \"Ann\" <ann@x.org>\r\nX-Empty:\r\n\r\nbody\r\n";
+    let content = plain(message.as_bytes());
+    let text = str::to_owned;
+    let header = |name: &str, value: &str| TextKey::Header {
+        name: text(name),
+        value: text(value),
+    };
+    let check =
+        |key: TextKey, expect: bool| assert_eq!(contains(&content, &key), expect, "{key:?}");
+    check(TextKey::Subject(text("GR\u{dc}\u{df}E FROM AFAR")), true);
+    check(TextKey::Subject(text("ann")), false);
+    check(TextKey::From(text("ANN@X")), true);
+    check(TextKey::To(text("")), false);
+    check(TextKey::From(text("")), true);
+    check(header("x-empty", ""), true);
+    check(header("x-none", ""), false);
+    check(header("x-empty", "a"), false);
+    check(header("received", "BY X"), true);
+    check(TextKey::Body(text("BODY")), true);
+    check(TextKey::Body(text("afar")), false);
+    check(TextKey::Body(text("")), true);
+    check(TextKey::Text(text("subject: gr")), true);
+    check(TextKey::Text(text("return-path")), true);
+    check(TextKey::Text(text("bod")), true);
+    check(TextKey::Text(text("nowhere")), false);
+}
+
+#[test]
+fn matches_in_parts() {
+    let content = nested();
+    let check = |key: &str, expect: bool| {
+        assert_eq!(
+            contains(&content, &TextKey::Body(key.to_owned())),
+            expect,
+            "{key}"
+        );
+    };
+    check("ONE", true);
+    check("alone", true);
+    check("subject: in", true);
+    check("subject: out", false);
+    check("see", true);
+    check("--b", false);
+    let encoded = |encoding: &str, charset: &str, body: &[u8], key: &str, expect: bool| {
+        let message = [&b"A: b\r\n\r\n"[..], body].concat();
+        let mut text = part(&message, PartKind::Text, ("text", "plain"), "", "");
+        text.encoding = encoding.to_owned();
+        text.params = vec![param("Charset", charset)];
+        let content = self::content(&message, text, Envelope::default());
+        assert_eq!(
+            contains(&content, &TextKey::Body(key.to_owned())),
+            expect,
+            "{key} {charset}"
+        );
+    };
+    encoded("base64", "utf-8", b"w4RwZmVs", "\u{e4}pfel", true);
+    encoded("base64", "utf-8", b"w4RwZmVs", "w4RwZmVs", false);
+    encoded(
+        "Quoted-Printable",
+        "ISO-8859-1",
+        b"=C4pf=\r\nel",
+        "\u{e4}pfel",
+        true,
+    );
+    encoded("8bit", "iso-8859-15", b"10 \xa4", "10 \u{20ac}", true);
+    encoded(
+        "8bit",
+        "us-ascii",
+        "\u{c4}pfel".as_bytes(),
+        "\u{e4}pfel",
+        true,
+    );
+    encoded("8bit", "koi8-r", b"abc \xc1", "ABC", true);
+}
+
+#[test]
+fn days_sent() {
+    let check = |date: &str, expect: Option<i64>| assert_eq!(sent::day(date), expect, "{date}");
+    check("Thu, 1 Jan 1970 23:59:59 -1200", Some(0));
+    check("2 Jan 1970", Some(1));
+    check("Tue, 01 Jan 02 00:00 GMT", Some(11_688));
+    check("Fri, 31 December 99 00:00:00 +0000", Some(10_956));
+    check("Fri,  1 Jan 100 00:00:00 +0000", Some(10_957));
+    check("Thu 1-Jan-1970", Some(0));
+    check("31 Feb 2020", None);
+    check("1 J\u{e9}n 2020", None);
+    check("99999999999 Jan 2020", None);
+    check("", None);
+    check(",", None);
+}
