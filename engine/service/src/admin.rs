@@ -287,6 +287,11 @@ impl Administration for Service {
                 "an address has a target or a refusal".to_owned(),
             ));
         }
+        if refusal.len() > engine_domain::limits::TEXT_BYTES_MAX {
+            return Err(Refusal::Invalid(
+                "the refusal's text is too long".to_owned(),
+            ));
+        }
         if login && (targets.is_empty() || address.local() == CATCH_ALL) {
             return Err(Refusal::Invalid(
                 "a name to log in with has one account".to_owned(),
