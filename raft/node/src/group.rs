@@ -142,7 +142,8 @@ impl RaftGroup {
     /// On the leader (Raft §6.4): confirm leadership, make sure that our own term has begun, take the mark.
     pub async fn read_mark_here(&self) -> Result<ReadMark, ReadError> {
         let linearizer = self.raft.get_read_linearizer(ReadPolicy::ReadIndex);
-        timeout(READ_TIMEOUT, linearizer)
+        // openraft would now wait for what was handed to `apply`; ours waits for the fold, by the mark.
+        let _confirmed = timeout(READ_TIMEOUT, linearizer)
             .await
             .map_err(|_| ReadError::NoQuorum)?
             .map_err(|_| ReadError::NoQuorum)?;

@@ -216,6 +216,9 @@ impl Cluster {
                 && let Some(leader) = nodes.iter().find(|n| **n as u64 + 1 == leader.0)
                 && self.group(*leader).raft.is_leader()
             {
+                // Until a majority has answered, openraft takes no proposals.
+                let is_ready = |m: &Metrics| m.last_quorum_acked.is_some() || !m.state.is_leader();
+                self.wait(*leader, "a leader that leads", is_ready).await;
                 return *leader;
             }
             tokio::task::yield_now().await;
