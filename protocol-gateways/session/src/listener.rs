@@ -95,7 +95,7 @@ pub async fn serve<F, Fut>(
     let mut accept_failed = false;
     loop {
         tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = stopped(&mut shutdown) => break,
             Some(ended) = tasks.join_next() => report(config.protocol, ended),
             accepted = listener.accept() => match accepted {
                 Ok((socket, from)) => {
@@ -144,6 +144,11 @@ async fn connection<F, Fut>(
     }
 }
 
+/// Hides the watch's lock guard, which would keep the accept loop from moving between threads.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
 async fn drain(protocol: &'static str, mut tasks: JoinSet<()>) {
     let all_ended = async {
         while let Some(ended) = tasks.join_next().await {
@@ -166,3 +171,6 @@ fn report(protocol: &'static str, ended: Result<(), JoinError>) {
         error!(protocol, %error, "a session's task panicked: this is a defect");
     }
 }
+
+#[cfg(test)]
+mod tests;
