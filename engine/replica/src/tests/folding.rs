@@ -94,6 +94,8 @@ fn check(batch_len: usize) {
     folded.retain(|(key, _)| *key != crate::keys::position_key(SHARD));
     assert_eq!(folded, rows(&direct), "rows");
     assert_eq!(shard.applied(), Some(LogId::new(2, 119)));
+    let breaches = engine_domain::invariants::check(&shard.view(), SHARD.0).unwrap();
+    assert_eq!(breaches, Vec::<String>::new(), "the fold's own sentences");
     assert!(folded.len() > 20, "the workload leaves rows");
     let applied = outcomes
         .iter()
