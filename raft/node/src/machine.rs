@@ -60,7 +60,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 // Consensus' own business does not wait for the mark, or membership changes hang.
                 (own, responder) => {
                     if let RaftPayload::Membership(membership) = own {
-                        let log_id = Some(entry.log_id.clone());
+                        let log_id = Some(entry.log_id);
                         let membership = RaftStoredMembership::new(log_id, membership);
                         shared.memberships.lock().push_back(membership);
                     }
