@@ -104,15 +104,16 @@ impl RaftGroup {
     /// "not appended" is.
     pub async fn propose_here(&self, command: Bytes) -> Result<Proposed, ProposeError> {
         let own = self.shared.own;
+        let is_open = gate::wait_open(&self.raft, own, self.timing.gate_wait).await;
         let leader = self.leader();
         if leader != Some(own) {
             return Err(ProposeError::NotLeader { leader });
         }
-        if !gate::wait_open(&self.raft, own, self.timing.gate_wait).await {
+        if !is_open {
             return Err(ProposeError::SiteGateClosed);
         }
         let payload = self.shared.machine.admit(command)?;
-        if payload.len() > MAX_PAYLOAD_BYTES {
+        if payload.len() > MAX_PAYLOAD_BYTES.min(self.shared.journal.max_payload_bytes()) {
             return Err(Refused::Malformed.into());
         }
         let admitted = self.admission.admit(payload.len());
@@ -210,7 +211,7 @@ pub(crate) fn proposed_out(result: Result<Proposed, ProposeError>) -> WirePropos
     wire
 }
 
-fn proposed_in(answer: Bytes) -> Result<Result<Proposed, ProposeError>, Malformed> {
+pub(crate) fn proposed_in(answer: Bytes) -> Result<Result<Proposed, ProposeError>, Malformed> {
     let wire = WireProposed::decode(answer)?;
     Ok(match wire.result {
         1 => Ok(Proposed {

@@ -92,12 +92,13 @@ impl Node {
         let founders = founders(&config.members, config.id);
         for shared in groups {
             let shard = shared.shard;
-            match node.run(shared, config.timing, admission.clone()).await {
-                Ok(raft) => found(&raft, shard, &founders).await?,
-                Err(error) => {
-                    node.shutdown().await;
-                    return Err(error);
-                }
+            let started = match node.run(shared, config.timing, admission.clone()).await {
+                Ok(raft) => found(&raft, shard, &founders).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = started {
+                node.shutdown().await;
+                return Err(error);
             }
         }
         Ok(node)

@@ -147,7 +147,7 @@ impl Cluster {
             node: member.id,
         };
         let options = Options {
-            segment_bytes: 1 << 20,
+            segment_bytes: 16 << 20,
             reserve_bytes: 1 << 20,
             ..Options::default()
         };

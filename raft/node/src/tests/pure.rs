@@ -1,7 +1,8 @@
+use crate::group::{proposed_bytes, proposed_in};
 use crate::mark::{Durable, durable_in_two_sites};
 use crate::wire;
 use bytes::Bytes;
-use raft_api::{LogIndex, SiteName};
+use raft_api::{LogId, LogIndex, NodeId, ProposeError, Proposed, Refused, SiteName};
 use raft_log::faulty_disk::Chance;
 
 #[test]
@@ -69,4 +70,35 @@ fn no_bytes_from_a_peer_make_us_panic() {
         let _ = wire::transfer_in(bytes.clone());
         let _ = wire::membership_in(bytes);
     }
+}
+
+#[test]
+fn every_answer_to_a_proposal_comes_back_as_it_was() {
+    let check = |answer: Result<Proposed, ProposeError>| {
+        assert_eq!(proposed_in(proposed_bytes(answer.clone())), Ok(answer));
+    };
+    check(Ok(Proposed {
+        log_id: LogId::new(4, 9),
+        outcome: Bytes::from_static(b"done"),
+    }));
+    check(Err(ProposeError::NotLeader { leader: None }));
+    let leader = Some(NodeId(0));
+    check(Err(ProposeError::NotLeader { leader }));
+    check(Err(ProposeError::SiteGateClosed));
+    check(Err(ProposeError::NoQuorum));
+    check(Err(ProposeError::Unknown));
+    for refused in [
+        Refused::TooBusy,
+        Refused::DiskFull,
+        Refused::ClockSkew,
+        Refused::Malformed,
+    ] {
+        check(Err(ProposeError::Refused(refused)));
+    }
+    let newer = wire::bytes(&wire::WireProposed {
+        result: 77,
+        ..Default::default()
+    });
+    assert_eq!(proposed_in(newer), Ok(Err(ProposeError::Unknown)));
+    assert!(proposed_in(Bytes::from_static(b"\xff")).is_err());
 }

@@ -1,5 +1,8 @@
-use super::Cluster;
+use super::{Cluster, command};
+use crate::limits::MAX_PAYLOAD_BYTES;
+use bytes::Bytes;
 use raft_api::Group;
+use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_nodes_take_proposals_and_fold_the_same() {
@@ -63,4 +66,52 @@ async fn the_leader_is_lost_and_nothing_acknowledged_is() {
         assert_eq!(cluster.machines[node].book.texts(), acknowledged);
         cluster.stop(node).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_entries_fit_the_frames_also_when_a_node_catches_up() {
+    let mut cluster = Cluster::new(&["a", "a", "a"]).await;
+    cluster.start(0).await;
+    cluster.start(1).await;
+    let leader = cluster.leader(&[0, 1]).await;
+    let sizes = [MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES, 1, 256 << 10].repeat(3);
+    let tasks = sizes.iter().map(|size| {
+        let (group, payload) = (cluster.group(1 - leader), Bytes::from(vec![b'x'; *size]));
+        tokio::spawn(async move { group.propose(payload).await })
+    });
+    let mut last = None;
+    for task in tasks.collect::<Vec<_>>() {
+        let proposed = task.await.unwrap().unwrap();
+        last = last.max(Some(proposed.log_id.index));
+    }
+    cluster.start(2).await;
+    for node in 0..3 {
+        cluster.wait_folded(node, last.unwrap()).await;
+    }
+    let entries = cluster.machines[0].book.entries();
+    for node in 0..3 {
+        assert_eq!(cluster.machines[node].book.texts().len(), sizes.len());
+        assert!(cluster.machines[node].book.entries() == entries);
+        cluster.stop(node).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_alone_shows_what_it_had_shown_and_no_more() {
+    let mut cluster = Cluster::running(&["a", "a", "a"]).await;
+    let leader = cluster.leader(&[0, 1, 2]).await;
+    let shown = cluster.propose(leader, "shown").await.log_id.index;
+    cluster.wait_folded(0, shown).await;
+    for node in 0..3 {
+        cluster.stop(node).await;
+    }
+    cluster.machines[0].book = Arc::default();
+    cluster.start(0).await;
+    cluster.wait_folded(0, shown).await;
+    assert_eq!(cluster.machines[0].book.texts(), ["shown"]);
+    let group = cluster.group(0);
+    assert!(group.read_mark().await.is_err());
+    assert!(group.propose(command("x")).await.is_err());
+    drop(group);
+    cluster.stop(0).await;
 }
