@@ -100,13 +100,20 @@ impl Logins {
 }
 
 impl Service {
+    /// `acts_for`: SASL PLAIN's authzid. No master accounts exist yet, so it must name the same account.
     pub(crate) async fn check_login(
         &self,
         peer: &Peer,
         name: &str,
         password: &str,
+        acts_for: Option<&str>,
     ) -> Result<Principal, LoginError> {
-        let result = self.check_password(name, password).await;
+        let mut result = self.check_password(name, password).await;
+        if let (Ok(who), Some(other)) = (&result, acts_for)
+            && !self.names(who.account, other)
+        {
+            result = Err(LoginError::Failed);
+        }
         let (session, address) = (&peer.session, peer.address);
         let (protocol, tls) = (peer.protocol, peer.tls.as_deref().unwrap_or(""));
         match &result {
@@ -120,6 +127,14 @@ impl Service {
             }
         }
         result
+    }
+
+    fn names(&self, account: AccountId, name: &str) -> bool {
+        let (Ok(address), Ok(control)) = (Address::parse(name), self.control()) else {
+            return false;
+        };
+        let row = read::login(&control, &address.to_string());
+        matches!(row, Ok(Some(row)) if row.account == account)
     }
 
     async fn check_password(&self, name: &str, password: &str) -> Result<Principal, LoginError> {

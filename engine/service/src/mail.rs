@@ -72,10 +72,9 @@ impl Mail for Service {
         name: &str,
         password: &str,
     ) -> Result<Principal, LoginError> {
-        self.check_login(peer, name, password).await
+        self.check_login(peer, name, password, None).await
     }
 
-    /// No master accounts exist yet: an authzid is taken where it names the same account (RFC 4616 §2).
     async fn login_as(
         &self,
         peer: &Peer,
@@ -83,18 +82,9 @@ impl Mail for Service {
         authcid: &str,
         password: &str,
     ) -> Result<Principal, LoginError> {
-        let who = self.check_login(peer, authcid, password).await?;
-        if authzid.is_empty() || authzid == authcid {
-            return Ok(who);
-        }
-        let control = self.control().map_err(|_| LoginError::Unavailable)?;
-        let other = engine_types::Address::parse(authzid)
-            .ok()
-            .and_then(|address| read::login(&control, &address.to_string()).ok().flatten());
-        match other {
-            Some(row) if row.account == who.account => Ok(who),
-            _ => Err(LoginError::Failed),
-        }
+        // RFC 4616 §2: an empty authzid means the authcid's own identity.
+        let acts_for = Some(authzid).filter(|authzid| !authzid.is_empty());
+        self.check_login(peer, authcid, password, acts_for).await
     }
 
     async fn resolve_recipient(&self, address: &str) -> Result<Recipient, RecipientError> {

@@ -31,7 +31,7 @@ pub(crate) enum PasswordError {
 /// A credential that this version can verify.
 #[derive(Debug)]
 pub(crate) enum Credential {
-    Argon2(PasswordHash),
+    Argon2(Box<PasswordHash>),
     Sha256 { digest: Vec<u8>, salt: Vec<u8> },
     Sha512 { digest: Vec<u8>, salt: Vec<u8> },
 }
@@ -100,7 +100,7 @@ fn argon2_hash(text: &str) -> Result<Credential, PasswordError> {
     {
         return Err(PasswordError::TooCostly);
     }
-    Ok(Credential::Argon2(hash))
+    Ok(Credential::Argon2(Box::new(hash)))
 }
 
 /// Base64 of digest ‖ salt, as OpenLDAP and Dovecot store it.
@@ -123,7 +123,9 @@ fn digest_and_salt(
 impl Credential {
     fn matches(&self, password: &[u8]) -> bool {
         match self {
-            Credential::Argon2(hash) => Argon2::default().verify_password(password, hash).is_ok(),
+            Credential::Argon2(hash) => Argon2::default()
+                .verify_password(password, hash.as_ref())
+                .is_ok(),
             Credential::Sha256 { digest, salt } => equal(
                 digest,
                 &Sha256::new()

@@ -192,6 +192,10 @@ async fn only_the_right_password_lets_in() {
     let peer = peer();
     let as_carol = service.login_as(&peer, "carol@example.org", "alice@example.org", "demo");
     assert_eq!(as_carol.await, Err(LoginError::Failed));
+    for authzid in ["", "Alice@example.org"] {
+        let own = service.login_as(&peer, authzid, "alice@example.org", "demo");
+        assert!(own.await.is_ok(), "{authzid:?}");
+    }
 }
 
 #[tokio::test]

@@ -329,6 +329,10 @@ pub trait Mail: Send + Sync + 'static {
     fn watch(&self, who: &Principal) -> watch::Receiver<ModSeq>;
 
     // ---- messages: changes ----
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a part of STORE's own grammar (RFC 9051 §6.4.6)"
+    )]
     async fn store_flags(
         &self,
         peer: &Peer,
