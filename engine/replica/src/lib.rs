@@ -2,7 +2,7 @@
 //! Enters: committed entries, commands to admit, snapshots. Leaves: outcomes, views, wake-ups, digests.
 //! It must never know how agreement is reached, who leads, or what a client asked for.
 //! An entry's rows, the digest and the applied position change in one atomic batch, or not at all.
-//! Read first: `shard.rs`, then `overlay.rs`.
+//! Read first: `shard.rs`, then `run.rs`.
 
 mod clock;
 mod digest;
@@ -11,13 +11,15 @@ mod keys;
 pub mod limits;
 mod overlay;
 mod position;
+mod run;
 mod shard;
 mod view;
 mod watchers;
 
 pub use clock::Clock;
 pub use digest::Digest;
-pub use shard::{OpenError, Shard, Stopped};
+pub use run::Stopped;
+pub use shard::{OpenError, Shard};
 pub use view::View;
 
 #[cfg(test)]

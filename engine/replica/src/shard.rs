@@ -12,14 +12,14 @@ use crate::keys::{position_key, shard_range};
 use crate::limits::{
     FLUSH_WAIT_MS_MAX, SESSION_BYTES_MAX, SNAPSHOT_BYTES_MAX, UNFLUSHED_BYTES_MAX,
 };
-use crate::overlay::Overlay;
 use crate::position::PositionRow;
+use crate::run::{Run, Stopped};
 use crate::view::View;
 use crate::watchers::Watchers;
 use bytes::Bytes;
-use engine_domain::{At, RowsError, read};
+use engine_domain::read;
+use engine_events::Payload;
 use engine_events::limits::{EVENTS_PER_COMMAND_MAX, PAYLOAD_BYTES_MAX};
-use engine_events::{DecodeError, EventOutcome, Outcome, Payload, Refusal};
 use engine_store::{Batch, StoreError, ViewStore};
 use engine_types::{AccountId, ModSeq, UnixMillis};
 use parking_lot::Mutex;
@@ -59,26 +59,6 @@ pub enum OpenError {
     /// The views must be rebuilt.
     #[error("the views of shard {shard} are damaged: {detail}")]
     Damaged { shard: ShardId, detail: String },
-}
-
-/// Why the shard folds nothing more in this process. Reads go on, at the last applied position.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Stopped {
-    /// Install a version that knows it.
-    #[error("entry {at} holds an event of a kind that this version does not know")]
-    UnknownKind { at: LogId },
-    #[error("the views failed at entry {at}: {detail}")]
-    Store { at: LogId, detail: String },
-    #[error("entry {at} does not follow {applied}")]
-    Gap { at: LogId, applied: LogId },
-}
-
-/// What one run of entries makes of the rows, before it is written.
-struct Run<'a> {
-    overlay: Overlay<'a>,
-    applied: Option<LogId>,
-    outcomes: Vec<Bytes>,
-    touched: BTreeMap<AccountId, ModSeq>,
 }
 
 impl Shard {
@@ -201,53 +181,6 @@ impl Shard {
         });
     }
 
-    /// Folds until the first entry that it must not pass.
-    fn fold(&self, run: &mut Run<'_>, entries: &[Committed]) -> Result<(), Stopped> {
-        for entry in entries {
-            let at = entry.log_id;
-            if let Some(applied) = run.applied
-                && at.index != applied.index.next()
-            {
-                return Err(Stopped::Gap { at, applied });
-            }
-            let outcome = self.fold_entry(run, entry)?;
-            run.outcomes.push(outcome);
-            run.applied = Some(at);
-        }
-        Ok(())
-    }
-
-    fn fold_entry(&self, run: &mut Run<'_>, entry: &Committed) -> Result<Bytes, Stopped> {
-        let at = entry.log_id;
-        if entry.payload.is_empty() {
-            return Ok(Bytes::new());
-        }
-        let payload = match Payload::decode(entry.payload.clone()) {
-            Ok(payload) => payload,
-            Err(DecodeError::UnknownKind { .. }) => return Err(Stopped::UnknownKind { at }),
-            // No leader admits such an entry. It is equal on all replicas, so its refusal is too.
-            Err(DecodeError::Short | DecodeError::Protobuf(_) | DecodeError::CommandId) => {
-                let refused = Outcome {
-                    events: vec![EventOutcome::refused(Refusal::Invalid)],
-                    repeated: false,
-                };
-                return Ok(refused.encode_outcome());
-            }
-        };
-        let place = At {
-            shard: self.id.0,
-            term: at.term.0,
-            index: at.index.0,
-        };
-        let folded = engine_domain::apply(&mut run.overlay, place, &payload)
-            .map_err(|RowsError(detail)| Stopped::Store { at, detail })?;
-        for (account, mod_seq) in folded.touched {
-            let newest = run.touched.entry(account).or_insert(mod_seq);
-            *newest = mod_seq.max(*newest);
-        }
-        Ok(folded.outcome.encode_outcome())
-    }
-
     /// The one batch of a run: its rows, the digest and the position.
     fn write(
         &self,
@@ -326,18 +259,14 @@ impl StateMachine for Shard {
         if self.stopped.borrow().is_some() {
             return unknown();
         }
-        let mut run = Run {
-            overlay: Overlay::new(self.store.as_ref()),
-            applied: state.applied,
-            outcomes: Vec::with_capacity(entries.len()),
-            touched: BTreeMap::new(),
-        };
-        let folded = self.fold(&mut run, entries);
+        let mut run = Run::new(self.id, self.store.as_ref(), state.applied);
+        let folded = run.fold(entries);
         let Run {
             overlay,
             applied,
             mut outcomes,
             touched,
+            ..
         } = run;
         // A storage failure may have left an entry half in the overlay: then nothing of this run is written.
         let whole = !matches!(folded, Err(Stopped::Store { .. }));

@@ -2,6 +2,7 @@
 
 mod crash;
 mod door;
+mod failing;
 mod folding;
 mod installing;
 mod merging;
