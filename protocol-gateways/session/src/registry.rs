@@ -102,8 +102,11 @@ impl Sessions {
     pub fn kick_user(&self, user: &str) -> usize {
         let book = self.shared.book.lock();
         let of_user = |e: &&Arc<Entry>| e.seen.lock().user.as_deref() == Some(user);
-        let found = book.sessions.values().filter(of_user);
-        found.map(|entry| entry.kick.send_replace(true)).count()
+        let found: Vec<&Arc<Entry>> = book.sessions.values().filter(of_user).collect();
+        for entry in &found {
+            entry.kick.send_replace(true);
+        }
+        found.len()
     }
 
     /// Connections of a protocol, handshakes included.

@@ -2,5 +2,6 @@
 
 mod dialogue;
 mod outcomes;
+mod solo;
 mod stand_in;
 mod tls;

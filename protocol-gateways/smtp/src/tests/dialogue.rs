@@ -53,9 +53,7 @@ pub fn config() -> LmtpConfig {
 }
 
 /// Sends all at once and reads until the server closes: pipelining as hard as it gets.
-pub async fn talk(config: LmtpConfig, sent: &[u8]) -> (String, Vec<Delivery>) {
-    let stand_in = Arc::new(StandIn::default());
-    let server = start(stand_in.clone(), config).await;
+pub async fn send_all(server: &Server, sent: &[u8]) -> String {
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     let (mut reader, mut writer) = socket.split();
     let mut said = Vec::new();
@@ -64,11 +62,18 @@ pub async fn talk(config: LmtpConfig, sent: &[u8]) -> (String, Vec<Delivery>) {
         let _ = writer.write_all(sent).await;
         let _ = writer.shutdown().await;
     };
-    let (_, read) = tokio::join!(send, reader.read_to_end(&mut said));
     // A reset comes after the server's last words where it closed with our octets unread.
-    let _ = read;
+    let (_, _) = tokio::join!(send, reader.read_to_end(&mut said));
+    String::from_utf8(said).unwrap()
+}
+
+/// The same with a stand-in; what was said and what was delivered.
+pub async fn talk(config: LmtpConfig, sent: &[u8]) -> (String, Vec<Delivery>) {
+    let stand_in = Arc::new(StandIn::default());
+    let server = start(stand_in.clone(), config).await;
+    let said = send_all(&server, sent).await;
     let deliveries = std::mem::take(&mut *stand_in.deliveries.lock().unwrap());
-    (String::from_utf8(said).unwrap(), deliveries)
+    (said, deliveries)
 }
 
 /// Codes of the replies after the greeting, the lines of one reply as one: `250 250 354 250 221`.
