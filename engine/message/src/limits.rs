@@ -27,6 +27,8 @@ pub const PARAMS_MAX: usize = 64;
 pub const LANGUAGES_MAX: usize = 16;
 /// Thread keys of one message: each is an index row. The oldest and the newest references are kept.
 pub const THREAD_KEYS_MAX: usize = 64;
+/// Ids taken from Message-ID and from In-Reply-To: one is right, a few are met.
+pub const IDS_PER_FIELD_MAX: usize = 4;
 
 /// What one part costs in encoded form besides copied values: tags, five numbers, default words.
 pub const PART_BYTES: usize = 72;

@@ -1,11 +1,12 @@
 //! Thread keys: which messages belong to one conversation (RFC 5256 §3, RFC 8474 §5.2).
 
 use crate::header::{fields, unfold};
-use crate::limits::{MIME_FIELD_BYTES_MAX, THREAD_KEYS_MAX};
+use crate::limits::{IDS_PER_FIELD_MAX, MIME_FIELD_BYTES_MAX, THREAD_KEYS_MAX};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// XXH3-64, seed 0, of every message id without `<` and `>` and white space, as it stands (case counts). The hash is
 /// frozen: keys are stored. Order: Message-ID, In-Reply-To, References; no key twice; at most `THREAD_KEYS_MAX`.
+/// Of an overlong field the last `MIME_FIELD_BYTES_MAX` octets are read.
 pub fn thread_keys(message: &[u8]) -> Vec<u64> {
     let (mut own, mut reply, mut references) = (None, None, None);
     for (name, value) in fields(message) {
@@ -24,7 +25,7 @@ pub fn thread_keys(message: &[u8]) -> Vec<u64> {
     let mut keys = Vec::new();
     for value in [own, reply].into_iter().flatten() {
         let ids = ids_of(value);
-        add(&mut keys, ids.iter().take(4).copied());
+        add(&mut keys, ids.iter().take(IDS_PER_FIELD_MAX).copied());
     }
     let ids = references.map(ids_of).unwrap_or_default();
     if let Some((root, rest)) = ids.split_first() {
