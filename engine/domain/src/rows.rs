@@ -44,13 +44,16 @@ pub(crate) fn get<M: Message + Default>(
     rows.get(key)?.map(|value| decode(key, &value)).transpose()
 }
 
-/// Visits decoded rows, ascending; `visit` gets the key's bytes behind `prefix`, and returns false to stop.
+/// Gets the key's bytes behind a prefix and the row; returns false to stop.
+pub(crate) type Visit<'a, M> = dyn FnMut(&[u8], M) -> Result<bool, RowsError> + 'a;
+
+/// Visits decoded rows, ascending.
 pub(crate) fn scan<M: Message + Default>(
     rows: &dyn Rows,
     prefix: &[u8],
     from: &[u8],
     to: &[u8],
-    visit: &mut dyn FnMut(&[u8], M) -> Result<bool, RowsError>,
+    visit: &mut Visit<'_, M>,
 ) -> Result<(), RowsError> {
     let mut failed = None;
     rows.scan(from, to, &mut |key, value| {

@@ -1,0 +1,7 @@
+//! The fold from outside: rules of mail as tables, and random commands against a naive model.
+mod directory;
+mod model;
+mod property;
+mod repeats;
+mod rules;
+mod world;

@@ -1,0 +1,153 @@
+//! Promise P8: a command that comes twice is applied once; what is kept for it stays bounded.
+
+use crate::world::{ALICE, EPOCH, SHARD, World, appended, body};
+use engine_domain::limits::{OUTCOME_AGE_MS_MAX, OUTCOMES_PER_ACCOUNT_MAX};
+use engine_domain::{invariants, read};
+use engine_events::{
+    AccountClosed, AccountOpened, Command, Event, Kind, MailboxCreated, QuotaSet, Refusal,
+};
+use engine_types::{AccountId, CommandId, MailboxId, Uid};
+
+fn kept(world: &World) -> usize {
+    let of_alice = |key: &[u8]| key[4..12] == ALICE.0.to_be_bytes() && key[12] == 0x0a;
+    world.rows.0.keys().filter(|key| of_alice(key)).count()
+}
+
+fn quota(world: &mut World) {
+    world.one(Kind::QuotaSet(QuotaSet { quota_bytes: 0 }));
+}
+
+#[test]
+fn a_repeated_delivery_is_one_message_and_gets_the_first_answer() {
+    let mut world = World::with_alice();
+    let append = || Kind::MessageAppended(appended("INBOX", ""));
+    let command = world.command(vec![body(10), append(), append()]);
+    let first = world.fold(&command).outcome;
+    assert!(!first.repeated);
+    let again = world.fold(&command);
+    assert!(again.outcome.repeated);
+    assert_eq!(again.outcome.events, first.events);
+    assert_eq!(again.touched, Vec::new());
+    let uids = read::uids(&world.rows, SHARD, ALICE, MailboxId(1)).unwrap();
+    assert_eq!(uids, [Uid(1), Uid(2)], "two recipients' events, each once");
+}
+
+#[test]
+fn a_refusal_is_repeated_too() {
+    let mut world = World::with_alice();
+    let command = world.command(vec![body(10), Kind::MessageAppended(appended("later", ""))]);
+    let refused = Some(Refusal::NoSuchMailbox);
+    assert_eq!(world.fold(&command).outcome.events[1].refusal(), refused);
+    let created = MailboxCreated {
+        name: "later".to_owned(),
+        ..MailboxCreated::default()
+    };
+    assert!(world.one(Kind::MailboxCreated(created)).refusal().is_none());
+    // Refused means that nothing was changed; a twin in the log must not make that a lie.
+    assert_eq!(world.fold(&command).outcome.events[1].refusal(), refused);
+}
+
+#[test]
+fn another_epoch_is_refused_and_not_kept() {
+    let mut world = World::with_alice();
+    let id = CommandId(77);
+    let event = |epoch| Event::new(ALICE, epoch, Kind::QuotaSet(QuotaSet { quota_bytes: 9 }));
+    let with = |epoch| Command::new(id, 0, "", vec![event(epoch)]);
+    let refusal = |world: &mut World, epoch| world.fold(&with(epoch)).outcome.events[0].refusal();
+    assert_eq!(refusal(&mut world, EPOCH + 1), Some(Refusal::WrongShard));
+    assert_eq!(refusal(&mut world, EPOCH), None);
+}
+
+#[test]
+fn a_closed_account_does_not_come_back_by_a_repetition() {
+    let mut world = World::empty(SHARD);
+    let open = world.command(vec![Kind::AccountOpened(AccountOpened::default())]);
+    assert_eq!(world.fold(&open).outcome.events[0].refusal(), None);
+    world.append("INBOX", 10, "");
+    assert_eq!(
+        world.one(Kind::AccountClosed(AccountClosed {})).refusal(),
+        None
+    );
+    assert_eq!(
+        world.fold(&open).outcome.events[0].refusal(),
+        Some(Refusal::WrongShard)
+    );
+    assert_eq!(read::account(&world.rows, SHARD, ALICE), Ok(None));
+    let of_alice = |key: &&Vec<u8>| key[4..12] == ALICE.0.to_be_bytes();
+    assert_eq!(world.rows.0.keys().filter(of_alice).count(), 0);
+}
+
+#[test]
+fn outcomes_older_than_a_day_go_a_few_at_a_time() {
+    let mut world = World::with_alice();
+    for _ in 0..20 {
+        quota(&mut world);
+    }
+    assert_eq!(kept(&world), 21);
+    world.clock_ms += OUTCOME_AGE_MS_MAX;
+    quota(&mut world);
+    assert_eq!(kept(&world), 22, "a day is not over a day");
+    world.clock_ms += 1;
+    quota(&mut world);
+    assert_eq!(kept(&world), 22 + 1 - 4);
+    for _ in 0..20 {
+        quota(&mut world);
+    }
+    assert_eq!(kept(&world), 22);
+    assert_eq!(invariants::check(&world.rows, SHARD), Ok(Vec::new()));
+}
+
+#[test]
+fn outcomes_have_a_bound_in_number() {
+    let mut world = World::with_alice();
+    for _ in 0..OUTCOMES_PER_ACCOUNT_MAX + 50 {
+        quota(&mut world);
+    }
+    assert_eq!(kept(&world), OUTCOMES_PER_ACCOUNT_MAX as usize);
+    assert_eq!(invariants::check(&world.rows, SHARD), Ok(Vec::new()));
+}
+
+#[test]
+fn log_time_never_goes_back() {
+    let mut world = World::with_alice();
+    world.clock_ms += 5_000;
+    quota(&mut world);
+    let high = world.clock_ms;
+    world.clock_ms -= 60_000;
+    world.append("INBOX", 1, "");
+    assert_eq!(
+        engine_domain::log_time(&world.rows, SHARD).map(|t| t.0),
+        Ok(high)
+    );
+    let all = engine_types::UidSet::all();
+    let found = read::messages(&world.rows, SHARD, ALICE, MailboxId(1), &all, 1).unwrap();
+    assert_eq!(found[0].1.saved_at.0, high);
+}
+
+#[test]
+fn one_command_for_two_accounts_decides_each_alone() {
+    let mut world = World::with_alice();
+    let bob = AccountId(8);
+    let open = Kind::AccountOpened(AccountOpened {
+        quota_bytes: 5,
+        ..AccountOpened::default()
+    });
+    world.fold(&Command::new(
+        CommandId(500),
+        0,
+        "",
+        vec![Event::new(bob, 1, open)],
+    ));
+    let mut over = appended("INBOX", "");
+    over.check_quota = true;
+    let events = vec![
+        Event::new(AccountId(0), 0, body(10)),
+        Event::new(bob, 1, Kind::MessageAppended(over.clone())),
+        Event::new(ALICE, EPOCH, Kind::MessageAppended(over)),
+    ];
+    let folded = world.fold(&Command::new(CommandId(501), 0, "", events));
+    let refusals: Vec<_> = folded.outcome.events.iter().map(|e| e.refusal()).collect();
+    assert_eq!(refusals, [None, Some(Refusal::OverQuota), None]);
+    let touched: Vec<_> = folded.touched.iter().map(|(account, _)| *account).collect();
+    assert_eq!(touched, [ALICE]);
+}
