@@ -25,6 +25,7 @@ mod tests;
 
 pub use api::admin::*;
 pub use api::mail::*;
+pub use api::message_bytes::*;
 pub use api::refusal::*;
 pub use engine_events::{Addr, BodyPart, Disposition, Envelope, Facts, Param, PartKind};
 pub use service::{Parts, Service};

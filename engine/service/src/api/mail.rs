@@ -1,5 +1,6 @@
 //! What IMAP, LMTP, SMTP and HTTP ask for mail.
 
+use super::message_bytes::MessageBytes;
 use super::refusal::Refusal;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -125,13 +126,6 @@ pub struct Content {
     pub trace: Bytes,
     pub facts: Arc<Facts>,
     pub message: MessageBytes,
-}
-
-/// The message's octets as pieces in order (one piece unless it is large).
-#[derive(Clone, Debug)]
-pub struct MessageBytes {
-    pub pieces: Vec<Bytes>,
-    pub len: u64,
 }
 
 /// What changed in a mailbox after a MODSEQ.
@@ -367,38 +361,4 @@ pub trait Mail: Send + Sync + 'static {
         mailbox: MailboxId,
         uids: Option<&UidSet>,
     ) -> Result<UidSet, Refusal>;
-}
-
-impl MessageBytes {
-    pub fn whole(bytes: Bytes) -> MessageBytes {
-        MessageBytes {
-            len: bytes.len() as u64,
-            pieces: vec![bytes],
-        }
-    }
-
-    /// The octets `start..end`, clamped to what there is; copies only across pieces.
-    pub fn slice(&self, start: u64, end: u64) -> Vec<Bytes> {
-        let mut out = Vec::new();
-        let mut at = 0u64;
-        for piece in &self.pieces {
-            let next = at + piece.len() as u64;
-            let from = start.max(at);
-            let to = end.min(next);
-            if from < to {
-                out.push(piece.slice((from - at) as usize..(to - at) as usize));
-            }
-            at = next;
-        }
-        out
-    }
-
-    /// All octets in one buffer.
-    pub fn to_bytes(&self) -> Bytes {
-        match self.pieces.as_slice() {
-            [] => Bytes::new(),
-            [one] => one.clone(),
-            many => many.concat().into(),
-        }
-    }
 }

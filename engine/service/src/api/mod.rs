@@ -1,4 +1,5 @@
 //! The door's two halves, and what they refuse.
 pub mod admin;
 pub mod mail;
+pub mod message_bytes;
 pub mod refusal;
