@@ -5,6 +5,7 @@ use bytes::Bytes;
 use engine_service::{
     Addr, BodyPart, Content, Disposition, Envelope, Facts, MessageBytes, Param, PartKind,
 };
+use proptest::prelude::*;
 use std::sync::Arc;
 
 const TRACE: &str = "Return-Path: <>\r\nReceived: by x\r\n";
@@ -483,4 +484,94 @@ fn days_sent() {
     check("99999999999 Jan 2020", None);
     check("", None);
     check(",", None);
+}
+
+/// A value from octets that matter to quoting.
+fn value() -> impl Strategy<Value = Option<Bytes>> {
+    let octet = proptest::sample::select(&b"ab \"\\\r\n\t\xff{}()"[..]);
+    proptest::option::of(proptest::collection::vec(octet, 0..6).prop_map(Bytes::from))
+}
+
+/// The strings and NILs of one parenthesized list, as RFC 3501 §4 has them; `None` where it is none.
+fn read(mut text: &[u8]) -> Option<Vec<Option<Bytes>>> {
+    let mut found = Vec::new();
+    let mut depth = 0_usize;
+    loop {
+        match text {
+            [b'(', rest @ ..] => (depth, text) = (depth + 1, rest),
+            [b')', rest @ ..] => (depth, text) = (depth.checked_sub(1)?, rest),
+            [b' ', rest @ ..] => text = rest,
+            [b'N', b'I', b'L', rest @ ..] => {
+                found.push(None);
+                text = rest;
+            }
+            [b'{', rest @ ..] => {
+                let close = rest.iter().position(|octet| *octet == b'}')?;
+                let length: usize = std::str::from_utf8(&rest[..close]).ok()?.parse().ok()?;
+                let value = rest[close + 1..].strip_prefix(b"\r\n")?;
+                found.push(Some(Bytes::copy_from_slice(value.get(..length)?)));
+                text = &value[length..];
+            }
+            [b'"', rest @ ..] => {
+                let mut value = Vec::new();
+                let mut octets = rest.iter();
+                loop {
+                    match octets.next()? {
+                        b'"' => break,
+                        b'\\' => value.push(*octets.next()?),
+                        b'\r' | b'\n' | 0 | 0x80.. => return None,
+                        octet => value.push(*octet),
+                    }
+                }
+                found.push(Some(Bytes::from(value)));
+                text = octets.as_slice();
+            }
+            [octet, rest @ ..] if octet.is_ascii_digit() => text = rest,
+            [] if depth == 0 => return Some(found),
+            _ => return None,
+        }
+    }
+}
+
+proptest! {
+    /// Whatever is printed is read back.
+    #[test]
+    fn printed_is_read(values in proptest::collection::vec(value(), 8)) {
+        let envelope = Envelope {
+            date: values[0].clone(),
+            subject: values[1].clone(),
+            in_reply_to: values[2].clone(),
+            message_id: values[3].clone(),
+            to: vec![Addr {
+                name: values[4].clone(),
+                adl: values[5].clone(),
+                mailbox: values[6].clone(),
+                host: values[7].clone(),
+            }],
+            ..Envelope::default()
+        };
+        let facts = Facts {
+            envelope: Some(envelope),
+            body: None,
+        };
+        let mut out = Vec::new();
+        super::envelope(&facts, &mut out);
+        let mut expect = values[..2].to_vec();
+        expect.extend([None, None, None]);
+        expect.extend_from_slice(&values[4..]);
+        expect.extend([None, None]);
+        expect.extend_from_slice(&values[2..4]);
+        prop_assert_eq!(read(&out), Some(expect));
+        let mut root = nested().facts.body.clone().unwrap();
+        root.location = values[0].clone();
+        root.children[0].id = values[1].clone();
+        root.children[0].md5 = values[2].clone();
+        root.children[0].description = values[3].clone();
+        let mut out = Vec::new();
+        body_structure(&root, true, &mut out);
+        let found = read(&out).unwrap();
+        prop_assert_eq!(&found[3..5], &[values[1].clone(), values[3].clone()]);
+        prop_assert_eq!(&found[6], &values[2]);
+        prop_assert_eq!(found.last().unwrap(), &values[0]);
+    }
 }
