@@ -1,0 +1,27 @@
+//! CLOSE (RFC 3501 §6.4.2) and UNSELECT (RFC 3691).
+
+use super::{Args, done};
+use crate::refusal::{Ending, Fail};
+use crate::state::Session;
+
+pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> {
+    args.cursor.end()?;
+    let who = session.who()?;
+    let selected = session.selected()?;
+    let (mailbox, read_only) = (selected.mailbox, selected.read_only);
+    if !read_only {
+        let gone = session
+            .mail
+            .expunge(&session.peer, &who, mailbox, None)
+            .await?;
+        super::expunge::log(session, &gone, "close");
+    }
+    session.deselect();
+    done("CLOSE done")
+}
+
+pub async fn run_unselect(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> {
+    args.cursor.end()?;
+    session.deselect();
+    done("UNSELECT done")
+}

@@ -1,0 +1,291 @@
+//! What SEARCH asks for: RFC 3501 §6.4.4 and §9 `search-key`, MODSEQ of RFC 7162 §3.1.5.
+
+use super::cursor::{Cursor, Malformed};
+use super::date::parse_date;
+use super::set::SequenceSet;
+use crate::limits::{ITEMS_MAX, NESTING_MAX};
+use crate::render::TextKey;
+use engine_types::{Flag, Keyword, ModSeq, SystemFlag};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Key {
+    All,
+    /// All of them.
+    And(Vec<Key>),
+    Or(Box<(Key, Key)>),
+    Not(Box<Key>),
+    Flag(Flag),
+    Numbers(SequenceSet),
+    Uids(SequenceSet),
+    /// INTERNALDATE's day, as days since 1970.
+    Arrived(When, i64),
+    /// The Date field's day.
+    Sent(When, i64),
+    Larger(u64),
+    Smaller(u64),
+    ModSeq(ModSeq),
+    /// Looks into the message.
+    Text(TextKey),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Before,
+    On,
+    Since,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchRequest {
+    pub key: Key,
+    pub charset_known: bool,
+    /// The answer then names the highest MODSEQ.
+    pub mod_seq: bool,
+}
+
+pub fn parse(mut cursor: Cursor<'_>) -> Result<SearchRequest, Malformed> {
+    cursor.space()?;
+    let mut charset_known = true;
+    if cursor.eat_word("CHARSET") {
+        cursor.space()?;
+        let charset = cursor.utf8()?;
+        charset_known = ["UTF-8", "US-ASCII"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&charset));
+        cursor.space()?;
+    }
+    let mut parser = Parser {
+        keys_left: ITEMS_MAX,
+        mod_seq: false,
+    };
+    let key = parser.keys(&mut cursor, 0)?;
+    cursor.end()?;
+    Ok(SearchRequest {
+        key,
+        charset_known,
+        mod_seq: parser.mod_seq,
+    })
+}
+
+struct Parser {
+    keys_left: usize,
+    mod_seq: bool,
+}
+
+impl Parser {
+    fn keys(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Result<Key, Malformed> {
+        let mut all = vec![self.key(cursor, depth)?];
+        while cursor.eat(b' ') {
+            all.push(self.key(cursor, depth)?);
+        }
+        Ok(match all.len() {
+            1 => all.remove(0),
+            _ => Key::And(all),
+        })
+    }
+
+    fn key(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Result<Key, Malformed> {
+        if depth > NESTING_MAX {
+            return Err(Malformed("the search is nested too deeply"));
+        }
+        self.keys_left = self
+            .keys_left
+            .checked_sub(1)
+            .ok_or(Malformed("too many search keys"))?;
+        if cursor.eat(b'(') {
+            let inner = self.keys(cursor, depth + 1)?;
+            cursor.expect(b')', ") is missing")?;
+            return Ok(inner);
+        }
+        if cursor
+            .peek()
+            .is_some_and(|b| b.is_ascii_digit() || b == b'*')
+        {
+            return SequenceSet::parse(cursor).map(Key::Numbers);
+        }
+        let name = cursor.atom()?.to_ascii_uppercase();
+        if let Some(key) = flag_key(&name) {
+            return Ok(key);
+        }
+        match name.as_str() {
+            "NOT" => {
+                cursor.space()?;
+                Ok(Key::Not(Box::new(self.key(cursor, depth + 1)?)))
+            }
+            "OR" => {
+                cursor.space()?;
+                let one = self.key(cursor, depth + 1)?;
+                cursor.space()?;
+                let other = self.key(cursor, depth + 1)?;
+                Ok(Key::Or(Box::new((one, other))))
+            }
+            "MODSEQ" => {
+                self.mod_seq = true;
+                mod_seq(cursor)
+            }
+            _ => with_argument(&name, cursor),
+        }
+    }
+}
+
+/// Keys without arguments. `\Recent` is never set here.
+fn flag_key(name: &str) -> Option<Key> {
+    let is = |flag| Key::Flag(Flag::System(flag));
+    let not = |key| Key::Not(Box::new(key));
+    Some(match name {
+        "ALL" | "OLD" => Key::All,
+        "NEW" | "RECENT" => not(Key::All),
+        "ANSWERED" => is(SystemFlag::Answered),
+        "DELETED" => is(SystemFlag::Deleted),
+        "DRAFT" => is(SystemFlag::Draft),
+        "FLAGGED" => is(SystemFlag::Flagged),
+        "SEEN" => is(SystemFlag::Seen),
+        "UNANSWERED" => not(is(SystemFlag::Answered)),
+        "UNDELETED" => not(is(SystemFlag::Deleted)),
+        "UNDRAFT" => not(is(SystemFlag::Draft)),
+        "UNFLAGGED" => not(is(SystemFlag::Flagged)),
+        "UNSEEN" => not(is(SystemFlag::Seen)),
+        _ => return None,
+    })
+}
+
+fn with_argument(name: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
+    let when = match name {
+        "BEFORE" | "SENTBEFORE" => Some(When::Before),
+        "ON" | "SENTON" => Some(When::On),
+        "SINCE" | "SENTSINCE" => Some(When::Since),
+        _ => None,
+    };
+    let known = matches!(
+        name,
+        "KEYWORD"
+            | "UNKEYWORD"
+            | "UID"
+            | "LARGER"
+            | "SMALLER"
+            | "HEADER"
+            | "BODY"
+            | "TEXT"
+            | "FROM"
+            | "TO"
+            | "CC"
+            | "BCC"
+            | "SUBJECT"
+    );
+    if !known && when.is_none() {
+        return Err(Malformed("this search key is not known"));
+    }
+    cursor.space()?;
+    if let Some(when) = when {
+        let text = cursor.utf8()?;
+        let day = parse_date(&text).ok_or(Malformed("this is not a date"))?;
+        return Ok(match name.starts_with("SENT") {
+            true => Key::Sent(when, day),
+            false => Key::Arrived(when, day),
+        });
+    }
+    Ok(match name {
+        "KEYWORD" => keyword(cursor)?,
+        "UNKEYWORD" => Key::Not(Box::new(keyword(cursor)?)),
+        "UID" => Key::Uids(SequenceSet::parse(cursor)?),
+        "LARGER" => Key::Larger(cursor.number()?),
+        "SMALLER" => Key::Smaller(cursor.number()?),
+        "HEADER" => {
+            let name = cursor.utf8()?;
+            cursor.space()?;
+            let value = cursor.utf8()?;
+            Key::Text(TextKey::Header { name, value })
+        }
+        _ => {
+            let value = cursor.utf8()?;
+            Key::Text(match name {
+                "FROM" => TextKey::From(value),
+                "TO" => TextKey::To(value),
+                "CC" => TextKey::Cc(value),
+                "BCC" => TextKey::Bcc(value),
+                "SUBJECT" => TextKey::Subject(value),
+                "BODY" => TextKey::Body(value),
+                _ => TextKey::Text(value),
+            })
+        }
+    })
+}
+
+fn keyword(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
+    let keyword = Keyword::new(cursor.atom()?).map_err(|_| Malformed("this is not a keyword"))?;
+    Ok(Key::Flag(Flag::Keyword(keyword)))
+}
+
+/// `[entry-name SP entry-type SP] mod-sequence`; metadata items all have the message's MODSEQ here.
+fn mod_seq(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
+    cursor.space()?;
+    if cursor.peek() == Some(b'"') {
+        cursor.string()?;
+        cursor.space()?;
+        if !["all", "priv", "shared"].iter().any(|t| cursor.eat_word(t)) {
+            return Err(Malformed("an entry type is missing"));
+        }
+        cursor.space()?;
+    }
+    Ok(Key::ModSeq(ModSeq(cursor.number()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::cursor::Command;
+
+    #[track_caller]
+    fn check(text: &str, expect: &str) {
+        let command = Command {
+            text: format!(" {text}").into_bytes(),
+            literals: Vec::new(),
+        };
+        let shown = match parse(Cursor::new(&command)) {
+            Err(e) => e.to_string(),
+            Ok(request) => format!("{:?}", request.key),
+        };
+        assert_eq!(shown, expect, "{text}");
+    }
+
+    #[test]
+    fn keys() {
+        check("ALL", "All");
+        check("seen", "Flag(System(Seen))");
+        check(
+            "NOT (UID 1 ALL)",
+            "Not(And([Uids(SequenceSet([(Some(1), Some(1))])), All]))",
+        );
+        check(
+            "OR 2 ALL",
+            "Or((Numbers(SequenceSet([(Some(2), Some(2))])), All))",
+        );
+        check("SENTON 1-Jan-1970", "Sent(On, 0)");
+        check("BEFORE \" 2-Jan-1970\"", "Arrived(Before, 1)");
+        check("FROM \"x y\"", "Text(From(\"x y\"))");
+        check(
+            "HEADER X-A \"\"",
+            "Text(Header { name: \"X-A\", value: \"\" })",
+        );
+        check("MODSEQ \"/flags/\\\\draft\" all 7", "ModSeq(ModSeq(7))");
+        check("MODSEQ 7", "ModSeq(ModSeq(7))");
+    }
+
+    #[test]
+    fn broken_keys() {
+        check("FROM", "a space is missing");
+        check("NOSUCH x", "this search key is not known");
+        check("(ALL", ") is missing");
+        check("ALL)", "more than the command takes");
+        check("ON 31-Feb-2020", "this is not a date");
+        check(
+            &format!("{}ALL", "NOT ".repeat(40)),
+            "the search is nested too deeply",
+        );
+        check(
+            &format!("{}ALL", "(".repeat(40)),
+            "the search is nested too deeply",
+        );
+        check(&"ALL ".repeat(2_000), "too many search keys");
+    }
+}
