@@ -4,7 +4,7 @@ use crate::config::{Handler, Identity, TlsConfig};
 use crate::frame::{Answer, Request, read_frame};
 use crate::handshake;
 use crate::limits::{
-    HANDSHAKE_TIMEOUT, MAX_ACCEPTED, MAX_FRAME_BYTES, MAX_HANDLED, MAX_QUEUED_FRAMES,
+    BACKOFF_FIRST, HANDSHAKE_TIMEOUT, MAX_ACCEPTED, MAX_FRAME_BYTES, MAX_HANDLED, MAX_QUEUED_FRAMES,
 };
 use crate::peers::stopped;
 use crate::socket::Socket;
@@ -47,7 +47,8 @@ pub(crate) async fn accept_all(
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accepting a peer failed");
-                    tokio::task::yield_now().await;
+                    // Mostly out of file descriptors: trying on at once would only burn a core.
+                    tokio::time::sleep(BACKOFF_FIRST).await;
                 }
             },
         }
