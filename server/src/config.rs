@@ -41,6 +41,11 @@ pub struct ClusterConfig {
     pub members: Vec<MemberConfig>,
     /// Shards for mail, beside the control group.
     pub mail_shards: u32,
+    /// PEM: who signs the nodes' certificates. The three go together; without them peers talk in the clear.
+    pub authority: Option<PathBuf>,
+    /// PEM: this node's, for the name `node-<id>`.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -101,6 +106,9 @@ impl Default for ClusterConfig {
             incarnation: 1,
             members: Vec::new(),
             mail_shards: 16,
+            authority: None,
+            certificate: None,
+            key: None,
         }
     }
 }
@@ -129,7 +137,7 @@ impl Default for LimitsConfig {
 }
 
 /// All keys, for "did you mean".
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "node",
     "id",
     "site",
@@ -139,6 +147,7 @@ const KEYS: [&str; 24] = [
     "incarnation",
     "members",
     "mail_shards",
+    "authority",
     "peer",
     "listen",
     "imap",
@@ -177,6 +186,14 @@ impl Config {
     fn check(&self) -> Result<()> {
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             bail!("tls.certificate and tls.key go together");
+        }
+        let peer_tls = [
+            &self.cluster.authority,
+            &self.cluster.certificate,
+            &self.cluster.key,
+        ];
+        if !matches!(peer_tls.iter().filter(|path| path.is_some()).count(), 0 | 3) {
+            bail!("cluster.authority, cluster.certificate and cluster.key go together");
         }
         if self.listen.imaps.is_some() && self.tls.certificate.is_none() {
             bail!("listen.imaps needs tls.certificate and tls.key");

@@ -46,7 +46,7 @@ async fn supervise(args: &Demo) -> Result<()> {
         wait_ready(&data, args.port_offset).await?;
         let (data, offset, sample) = (data.clone(), args.port_offset, !args.no_sample);
         tokio::task::spawn_blocking(move || fill(&data, offset, fresh && sample)).await??;
-        announce(&data, args.port_offset)
+        announce(&args.data, args.port_offset)
     };
     tokio::pin!(setup);
     let mut set_up = false;
@@ -132,6 +132,7 @@ fn prepare(data: &Path, offset: u16) -> Result<bool> {
             rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
         write_new(&data.join("certificate.pem"), &made.cert.pem())?;
         write_new(&data.join("key.pem"), &made.signing_key.serialize_pem())?;
+        make_peer_certificates(data)?;
     }
     let cluster = fs::read_to_string(&id_path)?;
     let token = fs::read_to_string(data.join("admin-token"))?;
@@ -151,7 +152,7 @@ fn prepare(data: &Path, offset: u16) -> Result<bool> {
              [listen]\nimap = \"127.0.0.1:{}\"\nimaps = \"127.0.0.1:{}\"\nlmtp = \"127.0.0.1:{}\"\nhttp = \"127.0.0.1:{}\"\n\n\
              [tls]\ncertificate = {:?}\nkey = {:?}\nrequired = false\n\n\
              [limits]\njournal_reserve_bytes = 33554432\n\n\
-             [cluster]\nid = \"{}\"\n\n{members}",
+             [cluster]\nid = \"{}\"\nauthority = {:?}\ncertificate = {:?}\nkey = {:?}\n\n{members}",
             port(offset, id, 143)?,
             port(offset, id, 993)?,
             port(offset, id, 24)?,
@@ -159,10 +160,41 @@ fn prepare(data: &Path, offset: u16) -> Result<bool> {
             data.join("certificate.pem"),
             data.join("key.pem"),
             cluster.trim(),
+            data.join("authority.pem"),
+            dir.join("peer.pem"),
+            dir.join("peer-key.pem"),
         );
         write_new(&dir.join("gotthard.toml"), text.trim_end())?;
     }
     Ok(fresh)
+}
+
+/// An authority of the demo's own, whose key is not kept, and a certificate for each node.
+fn make_peer_certificates(data: &Path) -> Result<()> {
+    let key = rcgen::KeyPair::generate()?;
+    let mut params = rcgen::CertificateParams::new(Vec::new())?;
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "Gotthard demo");
+    write_new(
+        &data.join("authority.pem"),
+        &params.self_signed(&key)?.pem(),
+    )?;
+    let authority = rcgen::Issuer::new(params, key);
+    for (id, _) in NODES {
+        let key = rcgen::KeyPair::generate()?;
+        let mut params = rcgen::CertificateParams::new(vec![format!("node-{id}")])?;
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, format!("node-{id}"));
+        let certificate = params.signed_by(&key, &authority)?;
+        let dir = node_dir(data, id);
+        fs::create_dir_all(&dir)?;
+        write_new(&dir.join("peer.pem"), &certificate.pem())?;
+        write_new(&dir.join("peer-key.pem"), &key.serialize_pem())?;
+    }
+    Ok(())
 }
 
 fn start(data: &Path, id: u64) -> Result<Child> {

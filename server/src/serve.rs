@@ -16,6 +16,9 @@ use gateway_session::{ListenerConfig, Network, Sessions, TlsServer};
 use gateway_smtp::LmtpConfig;
 use raft_api::{Entries, Group, NodeId, NodeInfo, ShardId, SiteName, StateMachine};
 use raft_log::{Identity, Journal, Options, RealDisk};
+use raft_transport::PeersConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -29,6 +32,7 @@ use tokio::task::JoinSet;
 
 /// Sessions may finish their command; then they are cut.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+const FLUSH_CHECK: Duration = Duration::from_secs(5);
 
 pub fn run(args: &Serve) -> Result<()> {
     if args.with_parent {
@@ -59,8 +63,10 @@ async fn serve(config: Config) -> Result<()> {
     let journal = open_journal(&config, &data, cluster)?;
     let shards = open_shards(&config, &data)?;
     let node = start_raft(&config, cluster, journal.clone(), &shards).await?;
-    let groups: HashMap<ShardId, Arc<dyn Group>> =
-        shards.keys().map(|id| (*id, node.group(*id))).collect();
+    let groups: HashMap<ShardId, Arc<dyn Group>> = shards
+        .keys()
+        .filter_map(|id| Some((*id, node.group(*id)?)))
+        .collect();
     let sessions = Sessions::new(u64::from_be_bytes(random()?));
     let service = Service::new(Parts {
         groups: groups.clone(),
@@ -111,7 +117,9 @@ async fn serve(config: Config) -> Result<()> {
     }
     ready.store(true, Ordering::Release);
     tracing::info!(node = config.node.id, site = %config.node.site, "serving");
-    let end = wait_for_end(&journal).await;
+    let flusher = tokio::spawn(flush_views(shards.clone()));
+    let end = wait_for_end(&journal, &shards).await;
+    flusher.abort();
     ready.store(false, Ordering::Release);
     // Nobody may listen any more: then there is nobody to tell.
     let _ = stop.send(true);
@@ -123,6 +131,11 @@ async fn serve(config: Config) -> Result<()> {
         listeners.abort_all();
     }
     node.shutdown().await;
+    for shard in shards.values() {
+        if let Err(error) = shard.flush() {
+            tracing::error!(shard = %shard.id(), %error, "the views are not flushed: the next start replays more");
+        }
+    }
     if end.is_ok() {
         journal.close();
     }
@@ -195,7 +208,8 @@ async fn start_raft(
         members.push(NodeInfo {
             id: me,
             site: SiteName::new(&config.node.site),
-            peer_addr: String::new(),
+            // Nobody will come; the listener only has to be somewhere.
+            peer_addr: "127.0.0.1:0".to_owned(),
         });
     }
     let machines = shards
@@ -204,18 +218,58 @@ async fn start_raft(
         .collect();
     let mut ids: Vec<ShardId> = shards.keys().copied().collect();
     ids.sort();
+    let own = members.iter().find(|m| m.id == me);
+    let own = own
+        .context("cluster.members does not hold this node")?
+        .clone();
+    let peers = PeersConfig {
+        identity: raft_transport::Identity {
+            cluster,
+            incarnation: config.cluster.incarnation,
+            node: me,
+        },
+        listener: TcpListener::bind(&own.peer_addr)
+            .await
+            .with_context(|| format!("cannot listen for peers on {}", own.peer_addr))?,
+        peers: members.clone(),
+        tls: peer_tls(config)?,
+    };
     let node_config = raft_node::NodeConfig {
-        cluster,
-        incarnation: config.cluster.incarnation,
         id: me,
+        site: own.site,
         members,
         shards: ids,
         journal,
-        tls: None,
+        peers,
+        timing: Default::default(),
     };
     raft_node::Node::start(node_config, machines)
         .await
         .map_err(|error| anyhow!("Raft does not start: {error}"))
+}
+
+/// Mutual TLS between nodes, if certificates are configured.
+fn peer_tls(config: &Config) -> Result<Option<raft_transport::TlsConfig>> {
+    let cluster = &config.cluster;
+    let (Some(authority), Some(certificate), Some(key)) =
+        (&cluster.authority, &cluster.certificate, &cluster.key)
+    else {
+        return Ok(None);
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| anyhow!("{}: {error}", certificate.display()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| anyhow!("{}: {error}", key.display()))?;
+    let mut roots = rustls::RootCertStore::empty();
+    let trusted = CertificateDer::from_pem_file(authority)
+        .map_err(|error| anyhow!("{}: {error}", authority.display()))?;
+    roots
+        .add(trusted)
+        .context("cluster.authority is not a certificate")?;
+    let tls = raft_transport::TlsConfig::new(chain, key, roots)
+        .context("the cluster's certificates cannot be used")?;
+    Ok(Some(tls))
 }
 
 async fn bind(addr: SocketAddr, key: &str) -> Result<TcpListener> {
@@ -289,7 +343,7 @@ async fn open_mail(
             tls: tls.clone(),
             limits: Default::default(),
         });
-        let settings = listener_config("lmtp", "421 4.3.2 too many connections\r\n", false);
+        let settings = listener_config("lmtp", gateway_smtp::BUSY_LINE, false);
         let (mail, stop) = (mail.clone(), stopped.clone());
         let serving = gateway_session::serve(
             listener,
@@ -322,11 +376,37 @@ fn load_tls(certificate: &Path, key: &Path) -> Result<TlsServer> {
         .map_err(|error| anyhow!("the certificate cannot be used: {error}"))
 }
 
-/// Until a signal, or until the journal breaks: then the process must end, with an error.
-async fn wait_for_end(journal: &Journal) -> Result<()> {
+/// Views flush by size inside the fold; by age they do here, so that a restart replays little.
+async fn flush_views(shards: HashMap<ShardId, Arc<Shard>>) {
+    let mut tick = tokio::time::interval(FLUSH_CHECK);
+    loop {
+        tick.tick().await;
+        for shard in shards.values().cloned() {
+            let flushed = tokio::task::spawn_blocking(move || shard.flush_if_due()).await;
+            if !matches!(flushed, Ok(Ok(_))) {
+                tracing::error!(?flushed, "views cannot be flushed");
+            }
+        }
+    }
+}
+
+/// Until a signal, or until the journal breaks or a fold stops: then the process must end, with an error.
+async fn wait_for_end(journal: &Journal, shards: &HashMap<ShardId, Arc<Shard>>) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut broken = journal.broken();
+    let mut folds = JoinSet::new();
+    for shard in shards.values() {
+        let (id, mut stopped) = (shard.id(), shard.stopped());
+        folds.spawn(async move {
+            let why = stopped
+                .wait_for(Option::is_some)
+                .await
+                .ok()
+                .and_then(|state| state.clone());
+            (id, why)
+        });
+    }
     tokio::select! {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
@@ -334,6 +414,10 @@ async fn wait_for_end(journal: &Journal) -> Result<()> {
             let why = result.ok().and_then(|state| state.clone());
             tracing::error!(?why, "the journal is broken: stopping");
             Err(anyhow!("the journal is broken: {why:?}"))
+        }
+        Some(Ok((shard, why))) = folds.join_next() => {
+            tracing::error!(%shard, ?why, "a fold has stopped: stopping");
+            Err(anyhow!("the fold of shard {shard} has stopped: {why:?}"))
         }
     }
 }
