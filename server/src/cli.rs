@@ -71,16 +71,26 @@ pub struct Demo {
 #[derive(Args, Clone)]
 pub struct Server {
     /// The admin listener of any node.
-    #[arg(long, env = "GOTTHARD_SERVER", default_value = "http://127.0.0.1:1080")]
+    #[arg(
+        long,
+        global = true,
+        env = "GOTTHARD_SERVER",
+        default_value = "http://127.0.0.1:1080"
+    )]
     pub server: String,
     /// The token; by default it is read from the data directory.
-    #[arg(long, env = "GOTTHARD_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, env = "GOTTHARD_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// The data directory to read the token from.
-    #[arg(long, env = "GOTTHARD_DATA", default_value = "./gotthard-data")]
+    #[arg(
+        long,
+        global = true,
+        env = "GOTTHARD_DATA",
+        default_value = "./gotthard-data"
+    )]
     pub data: PathBuf,
     /// Print JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }
 

@@ -79,7 +79,7 @@ def main():
 def flip(data):
     """One byte in the middle of the written part of the first segment."""
     journal = os.path.join(data, "journal")
-    segment = os.path.join(journal, sorted(name for name in os.listdir(journal) if name.endswith(".seg"))[0])
+    segment = os.path.join(journal, sorted(name for name in os.listdir(journal) if name.endswith(".segment"))[0])
     with open(segment, "r+b") as file:
         octets = file.read()
         at = len(octets.rstrip(b"\0")) // 2
