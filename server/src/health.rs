@@ -2,20 +2,25 @@
 
 use crate::clock::{SystemClock, rfc3339};
 use crate::identity::hex;
+use bytes::Bytes;
 use engine_replica::{Clock, Shard};
 use gateway_http::{
     Cluster, Digest, Health, HealthSource, Node, Problem, ReplicaHealth, ShardHealth,
 };
 use gateway_session::Sessions;
-use raft_api::{Group, GroupStatus, MemberStatus, Mode, Role, ShardId};
+use raft_api::{Group, GroupStatus, Inbound, MemberStatus, Mode, NodeId, Role, ShardId};
 use raft_log::Journal;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A replica is within bounds if its leader heard from it this recently and it is at most so many events behind.
 const CONTACT_MS_MAX: u64 = 5_000;
+/// What nodes ask each other for a health page, and how long the page waits for an answer.
+const QUESTION: &[u8] = b"shards";
+const ASK_MAX: Duration = Duration::from_secs(2);
 const LAG_EVENTS_MAX: u64 = 10_000;
 
 pub struct NodeHealth {
@@ -25,6 +30,9 @@ pub struct NodeHealth {
     pub sessions: Sessions,
     pub cluster: Cluster,
     pub node: Node,
+    /// Ids of all nodes.
+    pub members: Vec<u64>,
+    pub asker: raft_node::Asker,
     /// True from when listeners are open until shutdown begins.
     pub ready: Arc<AtomicBool>,
     /// When each problem was first seen.
@@ -53,9 +61,9 @@ fn replica(member: &MemberStatus, status: &GroupStatus) -> ReplicaHealth {
         node: member.node.id.0,
         site: member.node.site.to_string(),
         role: match member.role {
-            Role::Leader => "leader",
-            Role::Follower => "follower",
-            Role::Learner => "learner",
+            Role::Leader => "leader".to_owned(),
+            Role::Follower => "follower".to_owned(),
+            Role::Learner => "learner".to_owned(),
         },
         durable: member.durable.map(|i| i.0),
         applied: member.applied.map(|i| i.0),
@@ -77,7 +85,7 @@ impl NodeHealth {
             digest: Digest {
                 position: digest.as_ref().and_then(|d| d.position).map(|p| p.index.0),
                 value: digest.as_ref().map(|d| hex(&d.value)),
-                // Replicas do not exchange digests yet.
+                // Known once the others have answered: `merge`.
                 agrees: None,
             },
             replicas: status
@@ -88,7 +96,37 @@ impl NodeHealth {
         }
     }
 
-    fn problems(&self, statuses: &[GroupStatus]) -> Vec<Problem> {
+    /// What this node knows of its shards by itself, ordered.
+    fn own_shards(&self) -> (Vec<GroupStatus>, Vec<ShardHealth>) {
+        let mut statuses: Vec<GroupStatus> =
+            self.groups.values().map(|group| group.status()).collect();
+        statuses.sort_by_key(|status| status.shard);
+        let shards = statuses.iter().map(|s| self.shard_health(s)).collect();
+        (statuses, shards)
+    }
+
+    /// Every other member's own view, by node; those that do not answer are left out.
+    async fn others(&self) -> Vec<(u64, Vec<ShardHealth>)> {
+        let mut asked = tokio::task::JoinSet::new();
+        for id in self
+            .members
+            .iter()
+            .copied()
+            .filter(|id| *id != self.node.id)
+        {
+            let asker = self.asker.clone();
+            asked.spawn(async move {
+                let answer = asker
+                    .ask(NodeId(id), Bytes::from_static(QUESTION), ASK_MAX)
+                    .await?;
+                Some((id, serde_json::from_slice(&answer).ok()?))
+            });
+        }
+        let answers = asked.join_all().await;
+        answers.into_iter().flatten().collect()
+    }
+
+    fn problems(&self, statuses: &[GroupStatus], shards: &[ShardHealth]) -> Vec<Problem> {
         let mut found: BTreeMap<(&'static str, String), ()> = BTreeMap::new();
         let without: Vec<u32> = statuses
             .iter()
@@ -119,6 +157,15 @@ impl NodeHealth {
         for damage in self.journal.damages() {
             found.insert(("journal_damage", damage.to_string()), ());
         }
+        let differ: Vec<u32> = shards
+            .iter()
+            .filter(|shard| shard.digest.agrees == Some(false))
+            .map(|shard| shard.shard)
+            .collect();
+        if !differ.is_empty() {
+            let text = format!("replicas of shards {differ:?} differ at one position");
+            found.insert(("digest_mismatch", text), ());
+        }
         let mut seen = self.seen.lock();
         let now = SystemClock.now().0;
         let keys: BTreeSet<String> = found
@@ -142,6 +189,51 @@ impl NodeHealth {
     }
 }
 
+/// Takes the leader's word for positions and contact, each node's own for what it has folded, and compares digests
+/// wherever two nodes stand at the same position.
+fn merge(shard: &mut ShardHealth, own: u64, others: &[(u64, Vec<ShardHealth>)]) {
+    let told = |id: u64| {
+        let shards = &others.iter().find(|(node, _)| *node == id)?.1;
+        shards.iter().find(|other| other.shard == shard.shard)
+    };
+    let own_row = shard.replicas.iter().find(|r| r.node == own).cloned();
+    let mut replicas = shard.replicas.clone();
+    if let Some(leader) = shard.leader.filter(|leader| *leader != own)
+        && let Some(view) = told(leader)
+    {
+        replicas = view.replicas.clone();
+        shard.committed = view.committed;
+        shard.visible = view.visible;
+    }
+    let mut compared = Vec::new();
+    for replica in &mut replicas {
+        let view = if replica.node == own {
+            own_row.clone()
+        } else {
+            let view = told(replica.node);
+            let same = view.filter(|v| v.digest.position == shard.digest.position);
+            compared.extend(same.map(|v| v.digest.value == shard.digest.value));
+            view.and_then(|v| v.replicas.iter().find(|r| r.node == replica.node).cloned())
+        };
+        replica.applied = view.and_then(|row| row.applied);
+        let lag = shard.committed.zip(replica.applied);
+        replica.lag_events = lag.map(|(committed, applied)| committed.saturating_sub(applied));
+    }
+    shard.digest.agrees = (!compared.is_empty()).then(|| compared.iter().all(|same| *same));
+    shard.replicas = replicas;
+}
+
+#[async_trait::async_trait]
+impl Inbound for NodeHealth {
+    /// The one question there is; another, of a newer version, gets no answer that can be read.
+    async fn ask(&self, _from: NodeId, question: Bytes) -> Bytes {
+        if question != QUESTION {
+            return Bytes::new();
+        }
+        serde_json::to_vec(&self.own_shards().1).map_or_else(|_| Bytes::new(), Bytes::from)
+    }
+}
+
 #[async_trait::async_trait]
 impl HealthSource for NodeHealth {
     fn ready(&self) -> bool {
@@ -149,19 +241,17 @@ impl HealthSource for NodeHealth {
     }
 
     async fn replication(&self) -> Health {
-        let mut statuses: Vec<GroupStatus> =
-            self.groups.values().map(|group| group.status()).collect();
-        statuses.sort_by_key(|status| status.shard);
+        let (statuses, mut shards) = self.own_shards();
+        let others = self.others().await;
+        for shard in &mut shards {
+            merge(shard, self.node.id, &others);
+        }
         let mode = statuses
             .iter()
             .map(|s| s.mode)
             .max()
             .unwrap_or(Mode::SingleSite);
-        let shards: Vec<ShardHealth> = statuses
-            .iter()
-            .map(|status| self.shard_health(status))
-            .collect();
-        let problems = self.problems(&statuses);
+        let problems = self.problems(&statuses, &shards);
         let quorum = statuses.iter().all(|s| s.leader.is_some());
         let bounded = shards
             .iter()

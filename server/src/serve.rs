@@ -85,7 +85,7 @@ async fn serve(config: Config) -> Result<()> {
     let mail: Arc<dyn Mail> = service.clone();
     open_mail(&config, &sessions, &mail, &stopped, &mut listeners).await?;
     if let Some(addr) = config.listen.http {
-        let health = NodeHealth {
+        let health = Arc::new(NodeHealth {
             groups,
             shards: shards.clone(),
             journal: journal.clone(),
@@ -97,13 +97,16 @@ async fn serve(config: Config) -> Result<()> {
                 version: env!("CARGO_PKG_VERSION"),
                 pid: std::process::id(),
             },
+            members: config.cluster.members.iter().map(|m| m.id).collect(),
+            asker: node.asker(),
             ready: ready.clone(),
             seen: Default::default(),
-        };
+        });
+        node.answer_with(health.clone());
         let parts = AdminParts {
             administration: service.clone() as Arc<dyn Administration>,
             mail,
-            health: Arc::new(health),
+            health,
             sessions,
             token: admin_token(&data)?,
         };

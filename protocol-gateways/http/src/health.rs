@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What the server knows of the cluster at this moment; made anew for each request.
@@ -46,7 +46,7 @@ pub struct Node {
     pub pid: u32,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShardHealth {
     pub shard: u32,
     pub leader: Option<u64>,
@@ -57,18 +57,18 @@ pub struct ShardHealth {
     pub replicas: Vec<ReplicaHealth>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Digest {
     pub position: Option<u64>,
     pub value: Option<String>,
     pub agrees: Option<bool>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReplicaHealth {
     pub node: u64,
     pub site: String,
-    pub role: &'static str,
+    pub role: String,
     pub durable: Option<u64>,
     pub applied: Option<u64>,
     pub indexed: Option<u64>,

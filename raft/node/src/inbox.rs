@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::RwLock;
 use prost::Message;
-use raft_api::{LogIndex, NodeId, ShardId};
+use raft_api::{Inbound, LogIndex, NodeId, ShardId};
 use raft_transport::Handler;
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -18,6 +18,8 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(crate) struct Inbox {
     pub groups: RwLock<HashMap<ShardId, Arc<RaftGroup>>>,
+    /// Who answers questions that are not about consensus.
+    pub asked: RwLock<Option<Arc<dyn Inbound>>>,
 }
 
 fn text(error: impl Display) -> String {
@@ -28,11 +30,16 @@ fn text(error: impl Display) -> String {
 impl Handler for Inbox {
     async fn handle(
         &self,
-        _from: NodeId,
+        from: NodeId,
         shard: ShardId,
         kind: u8,
         body: Bytes,
     ) -> Result<Bytes, String> {
+        if kind == kind::ASK {
+            let asked = self.asked.read().clone();
+            let asked = asked.ok_or("nobody answers questions here yet")?;
+            return Ok(asked.ask(from, body).await);
+        }
         let group = self.groups.read().get(&shard).cloned();
         let group = group.ok_or_else(|| format!("shard {shard} does not run here"))?;
         let raft = &group.raft;

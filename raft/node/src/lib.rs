@@ -24,4 +24,4 @@ mod types;
 mod wire;
 
 pub use error::NodeError;
-pub use node::{Node, NodeConfig, Timing};
+pub use node::{Asker, Node, NodeConfig, Timing};

@@ -11,11 +11,14 @@ use crate::network::Network;
 use crate::shared::Shared;
 use crate::types::{Raft, RaftStoredMembership, to_raft};
 use crate::{fold, mark, wire};
+use bytes::Bytes;
 use openraft::SnapshotPolicy;
 use parking_lot::Mutex;
-use raft_api::{Group, LogId, LogIndex, NodeId, NodeInfo, ShardId, SiteName, StateMachine};
+use raft_api::{
+    Group, Inbound, LogId, LogIndex, NodeId, NodeInfo, ShardId, SiteName, StateMachine,
+};
 use raft_log::{EntryKind, Journal};
-use raft_transport::{Peers, PeersConfig};
+use raft_transport::{Class, Peers, PeersConfig};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,8 +161,21 @@ impl Node {
         Some(groups.get(&shard)?.shared.failed.subscribe())
     }
 
+    /// From now on `answerer` answers what peers `ask`.
+    pub fn answer_with(&self, answerer: Arc<dyn Inbound>) {
+        *self.inbox.asked.write() = Some(answerer);
+    }
+
+    /// A way to ask other nodes that outlives no shutdown.
+    pub fn asker(&self) -> Asker {
+        Asker {
+            peers: self.peers.clone(),
+        }
+    }
+
     /// Ends all groups. Proposals that are under way become unknown. The journal stays open for its owner.
     pub async fn shutdown(&self) {
+        *self.inbox.asked.write() = None;
         let groups: Vec<_> = self.inbox.groups.write().drain().collect();
         self.peers.shutdown().await;
         for (shard, group) in groups {
@@ -169,6 +185,23 @@ impl Node {
         }
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.shutdown().await;
+    }
+}
+
+/// Asks what is not about consensus: health, sessions. Cheap to clone.
+#[derive(Clone)]
+pub struct Asker {
+    peers: Arc<Peers>,
+}
+
+impl Asker {
+    /// `None`: the node did not answer within `limit`.
+    pub async fn ask(&self, node: NodeId, question: Bytes, limit: Duration) -> Option<Bytes> {
+        let shard = ShardId::CONTROL;
+        let answer =
+            self.peers
+                .request(node, Class::Other, shard, wire::kind::ASK, question, limit);
+        answer.await.ok()
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) mod kind {
     pub const PROPOSE: u8 = 5;
     pub const READ_MARK: u8 = 6;
     pub const MARK: u8 = 7;
+    /// A question of the node above us (`raft_api::Inbound`); belongs to no shard.
+    pub const ASK: u8 = 8;
 }
 
 /// A peer's message, or a record of ours, that is not what it should be.

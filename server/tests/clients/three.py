@@ -25,7 +25,7 @@ class Load:
     def __init__(self):
         self.stop = threading.Event()
         self.lock = threading.Lock()
-        self.acknowledged, self.unknown, self.refused = {}, set(), 0
+        self.acknowledged, self.unknown, self.refused, self.down = {}, set(), 0, 0
         self.threads = [threading.Thread(target=self.work, args=(i,), daemon=True) for i in range(WORKERS)]
         for thread in self.threads:
             thread.start()
@@ -48,6 +48,11 @@ class Load:
                         self.unknown.add(name)
                     else:
                         self.refused += 1
+            except ConnectionRefusedError:
+                # The node is dead: nothing was sent.
+                with self.lock:
+                    self.down += 1
+                time.sleep(0.05)
             except (OSError, smtplib.SMTPException):
                 with self.lock:
                     self.unknown.add(name)
@@ -73,7 +78,7 @@ def settled():
     seen = []
     for node in NODES:
         status, health = http(PORTS[node].http, "/health/replication")
-        if status != 200 or health["status"] != "ok":
+        if status != 200 or health["status"] != "ok" or health["problems"]:
             return False
         seen.append([(s["shard"], s["digest"]["position"], s["digest"]["value"]) for s in health["shards"]])
     return seen[0] == seen[1] == seen[2]
@@ -131,7 +136,7 @@ def main():
             for node in NODES:
                 for uid, (_, flags) in bodies(login(PORTS[node].imap)).items():
                     assert b"\\Answered" in flags, f"node {node} lost the flag of UID {uid}"
-            print(f"{load.count()} acknowledged, {len(load.unknown)} unknown, {load.refused} refused, {ROUNDS} + 3 kills")
+            print(f"{load.count()} acknowledged, {len(load.unknown)} unknown, {load.refused} refused, {load.down} while a node was down, {ROUNDS} + 3 kills")
             assert demo.terminate() == 0
             for node in NODES:
                 run(BINARY, "verify", "--data", os.path.join(folder, f"node-{node}"))
