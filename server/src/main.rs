@@ -1,4 +1,8 @@
-//! Glue: configuration, wiring, command line, metrics, logs, signals. No word about mail is decided here.
+//! The program: configuration, wiring, command line, metrics, logs, signals.
+//! Enters: arguments, a TOML file, signals. Leaves: a running node, or one administrative request and its answer.
+//! It must never know what mail means: there is no `if` about mail here.
+//! Each command is a file; `serve.rs` opens what a node is made of and closes it in reverse.
+//! Read first: `serve.rs`, then `cli.rs`.
 
 mod admin;
 mod cli;
@@ -10,6 +14,7 @@ mod export;
 mod health;
 mod identity;
 mod import;
+mod listen;
 mod serve;
 mod status;
 mod verify;

@@ -1,5 +1,8 @@
-//! Measures LMTP deliveries of Gotthard (one node, and three in two sites) and of Dovecot in turn, in one run.
-//! A black-box client: it starts programs, speaks LMTP, and reads the kernel's account of their processes.
+//! The load driver: LMTP deliveries of Gotthard (one node; three in two sites) and of Dovecot in turn, in one run.
+//! Enters: a release binary and a corpus. Leaves: a Markdown table with ratios, CPU per delivery and bytes written.
+//! It must never know what it measures from inside: it speaks LMTP and reads the kernel's account of processes.
+//! Programs that it starts live in temporary folders and end with it.
+//! Read first: `peers.rs`, then `lmtp.rs`.
 
 mod lmtp;
 mod peers;
