@@ -19,6 +19,22 @@ pub struct Config {
     pub tls: TlsConfig,
     #[serde(default)]
     pub limits: LimitsConfig,
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -137,7 +153,7 @@ impl Default for LimitsConfig {
 }
 
 /// All keys, for "did you mean".
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 27] = [
     "node",
     "id",
     "site",
@@ -160,6 +176,8 @@ const KEYS: [&str; 25] = [
     "key",
     "required",
     "limits",
+    "log",
+    "format",
     "message_bytes_max",
     "quota_tempfail",
     "journal_reserve_bytes",

@@ -2,7 +2,7 @@
 
 use crate::cli::Serve;
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 use crate::health::NodeHealth;
 use crate::identity::{admin_token, cluster_id, hex, random};
 use crate::listen::{bind, open_mail, peer_tls};
@@ -34,22 +34,27 @@ pub fn run(args: &Serve) -> Result<()> {
     if args.with_parent {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_env("GOTTHARD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .init();
     let mut config = Config::load(args.config.as_deref())?;
     if let Some(data) = &args.data {
         config.node.data = data.clone();
     }
+    start_log(config.log.format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let result = runtime.block_on(serve(config));
     runtime.shutdown_timeout(Duration::from_secs(2));
     result
+}
+
+fn start_log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GOTTHARD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=error"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    match format {
+        LogFormat::Text => log.with_ansi(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 async fn serve(config: Config) -> Result<()> {

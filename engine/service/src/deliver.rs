@@ -286,7 +286,7 @@ fn log_delivery(
         ),
         Err(refusal) => (&recipient.as_given, "", "", refusal.to_string()),
     };
-    tracing::info!(
+    tracing::debug!(
         event = "delivery", %session, %address, id, receipt, ?message_id, ?sender, recipient = ?to, %account, mailbox,
         size, outcome
     );

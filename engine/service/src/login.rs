@@ -118,12 +118,12 @@ impl Service {
         let (protocol, tls) = (peer.protocol, peer.tls.as_deref().unwrap_or(""));
         match &result {
             Ok(who) => {
-                tracing::info!(event = "login", %session, protocol, %address, tls, user = %who.name);
+                tracing::debug!(event = "login", %session, protocol, %address, tls, user = %who.name);
             }
             Err(reason) => {
                 // A name as typed may be a password typed in the wrong field: at most 64 characters of it.
                 let user: String = name.chars().take(64).collect();
-                tracing::info!(event = "login_failed", %session, protocol, %address, tls, ?user, ?reason);
+                tracing::debug!(event = "login_failed", %session, protocol, %address, tls, ?user, ?reason);
             }
         }
         result

@@ -143,7 +143,7 @@ impl Mail for Service {
             name: name.as_str().to_owned(),
         });
         self.change(peer, who, kind).await?;
-        tracing::info!(event = "mailbox_deleted", session = %peer.session, user = %who.name, mailbox = ?name.as_str());
+        tracing::debug!(event = "mailbox_deleted", session = %peer.session, user = %who.name, mailbox = ?name.as_str());
         Ok(())
     }
 
@@ -341,7 +341,7 @@ impl Mail for Service {
         };
         let gone = self::uids(expunged.uids.as_ref());
         if !gone.is_empty() {
-            tracing::info!(
+            tracing::debug!(
                 event = "expunged", session = %peer.session, user = %who.name, mailbox = mailbox.0, count = gone.count()
             );
         }

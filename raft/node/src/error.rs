@@ -9,8 +9,6 @@ pub enum NodeError {
     NotAMember,
     #[error("shard {0} has no state machine")]
     NoStateMachine(ShardId),
-    #[error("shard {0} has a hole in its log: it must be repaired before it takes part in Raft")]
-    Hole(ShardId),
     /// Going on would purge over the hole: the journal has lost what the views were built from.
     #[error("the views of shard {shard} are at {applied}, which its journal does not hold")]
     ViewsAhead { shard: ShardId, applied: LogIndex },

@@ -67,7 +67,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts all groups, and founds those whose log is empty if this is the member with the lowest id. All members
+    /// Starts all groups whose log is whole, and founds those whose log is empty if this is the member with the lowest id. All members
     /// would found the same, so it is safe that only this one does; a node that has lost its disk must not come back
     /// under its old id.
     pub async fn start(
@@ -80,6 +80,11 @@ impl Node {
         }
         let mut groups = Vec::new();
         for shard in &config.shards {
+            if config.journal.has_hole(*shard) {
+                // It neither votes nor serves here; health names the frame, and the other shards go on.
+                tracing::error!(%shard, "the shard's log has a hole: it does not start on this node");
+                continue;
+            }
             let machine = machines.get(shard).cloned();
             let machine = machine.ok_or(NodeError::NoStateMachine(*shard))?;
             groups.push(Arc::new(open(&config, *shard, machine)?));
@@ -149,7 +154,7 @@ impl Node {
         Ok(raft)
     }
 
-    /// `None`: the shard does not run here, or the node is shut down.
+    /// `None`: the shard does not run here (its log has a hole), or the node is shut down.
     pub fn group(&self, shard: ShardId) -> Option<Arc<dyn Group>> {
         let group = self.inbox.groups.read().get(&shard).cloned()?;
         Some(group)
@@ -261,9 +266,6 @@ fn open(
     machine: Arc<dyn StateMachine>,
 ) -> Result<Shared, NodeError> {
     let journal = config.journal.clone();
-    if journal.has_hole(shard) {
-        return Err(NodeError::Hole(shard));
-    }
     let position = machine.applied();
     let mut memberships = VecDeque::new();
     if let Some(applied) = position {

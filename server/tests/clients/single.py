@@ -70,7 +70,17 @@ def main():
             assert "agree" in run(BINARY, "verify", "--data", data)
             flip(data)
             output = run(BINARY, "verify", "--data", data, expect=1)
-            assert "PROBLEM" in output and "offset" in output, output
+            assert "PROBLEM" in output and "offset" in output and "shard" in output, output
+
+            server = start()
+            until("a node with a hole serves its other shards", ready)
+            _, health = http(ports.http, "/health/replication")
+            holes = [problem for problem in health["problems"] if problem["code"] == "journal_hole"]
+            assert holes and ".segment at offset" in holes[0]["text"], health["problems"]
+            running = {shard["shard"] for shard in health["shards"]}
+            assert 0 in running and len(running) == 2, "the shard with the hole does not start, the others do"
+            imap = login(ports.imap)
+            assert imap.select("INBOX")[0] == "NO", "nothing is shown of a log that is not whole"
         finally:
             if server:
                 server.kill()
