@@ -32,3 +32,8 @@ fn one_node_keeps_what_it_acknowledged_through_kill_9() {
 fn three_nodes_lose_nothing_while_each_is_killed() {
     check("three.py", &["13000", "6"]);
 }
+
+#[test]
+fn everyday_clients_work_at_the_demo() {
+    check("daily.py", &["21000"]);
+}
