@@ -425,7 +425,7 @@ def k9():
     (exists,) = [int(line.split()[0]) for line in opened if line.endswith(b" EXISTS")]
     (uid,) = uid_list(wire, 'UID SEARCH HEADER MESSAGE-ID "<kninemail@test>"')
     assert uid in uid_list(wire, "UID SEARCH 1:* NOT DELETED")
-    assert uid in uid_list(wire, f"UID SEARCH {uid}:{uid} SINCE 1-Jan-2000 NOT DELETED") or exists < uid
+    assert uid in uid_list(wire, f"UID SEARCH {exists}:{exists} SINCE 1-Jan-2000 NOT DELETED")
     assert uid in uid_list(wire, "UID SEARCH UNSEEN")
     assert uid_list(wire, 'UID SEARCH CHARSET UTF-8 TEXT "kninemail" UNDELETED') == [uid]
     row = wire.one(
