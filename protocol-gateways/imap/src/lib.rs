@@ -5,6 +5,8 @@
 //! Read first: `commands/mod.rs`, then `state/session.rs`.
 
 mod commands;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzz;
 pub mod limits;
 mod refusal;
 pub mod render;

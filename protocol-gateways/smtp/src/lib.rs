@@ -9,6 +9,8 @@ mod command;
 mod config;
 mod data;
 mod deliver;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzz;
 pub mod limits;
 mod message_id;
 mod path;

@@ -9,8 +9,8 @@ use crate::wire::cursor::{Cursor, Malformed};
 use engine_service::MailboxEntry;
 
 #[derive(Debug, Default)]
-struct Request {
-    patterns: Vec<String>,
+pub struct Request {
+    pub patterns: Vec<String>,
     /// An empty pattern asks for the separator only.
     separator_only: bool,
     only_subscribed: bool,
@@ -20,7 +20,7 @@ struct Request {
     return_status: Vec<Item>,
 }
 
-fn parse(mut cursor: Cursor<'_>) -> Result<Request, Malformed> {
+pub fn parse(mut cursor: Cursor<'_>) -> Result<Request, Malformed> {
     let mut request = Request::default();
     cursor.space()?;
     if cursor.peek() == Some(b'(') {
@@ -104,7 +104,7 @@ fn joined(reference: &str, pattern: &str) -> String {
 }
 
 /// `*` matches anything, `%` anything but the separator. Time is pattern × name.
-fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     // reached[i]: the first i characters of the pattern match what was read of the name.
     let mut reached = vec![false; pattern.len() + 1];

@@ -5,7 +5,7 @@ use crate::state::{Phase, Session};
 use crate::wire::cursor::Cursor;
 use futures_util::future::BoxFuture;
 
-mod append;
+pub mod append;
 mod authenticate;
 pub mod capability;
 mod close;
@@ -16,7 +16,7 @@ mod expunge;
 mod fetch;
 mod id;
 mod idle;
-mod list;
+pub mod list;
 mod login;
 mod logout;
 mod move_messages;
@@ -26,8 +26,8 @@ mod rename;
 mod search;
 mod select;
 mod starttls;
-mod status;
-mod store;
+pub mod status;
+pub mod store;
 mod subscribe;
 
 /// In which phases a command makes sense (RFC 3501 §6).

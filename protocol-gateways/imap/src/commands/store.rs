@@ -11,7 +11,7 @@ use crate::wire::set::SequenceSet;
 use engine_service::{FlagMode, Stored};
 use engine_types::{Flags, ModSeq, Uid, UidSet};
 
-struct Request {
+pub struct Request {
     set: SequenceSet,
     unchanged_since: Option<ModSeq>,
     mode: FlagMode,
@@ -19,7 +19,7 @@ struct Request {
     flags: Vec<String>,
 }
 
-fn parse(mut cursor: Cursor<'_>) -> Result<Request, Malformed> {
+pub fn parse(mut cursor: Cursor<'_>) -> Result<Request, Malformed> {
     cursor.space()?;
     let set = SequenceSet::parse(&mut cursor)?;
     cursor.space()?;
