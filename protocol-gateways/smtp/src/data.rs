@@ -22,13 +22,15 @@ enum State {
     Cr,
 }
 
-impl Unstuffer {
-    pub fn new() -> Unstuffer {
+impl Default for Unstuffer {
+    fn default() -> Unstuffer {
         Unstuffer {
             state: State::LineStart,
         }
     }
+}
 
+impl Unstuffer {
     /// Gives the message's octets to `out`. Returns how many octets of `input` were used and whether the message is
     /// at its end; what follows in `input` then is the next command.
     pub fn push(&mut self, input: &[u8], mut out: impl FnMut(&[u8])) -> (usize, bool) {
@@ -75,7 +77,7 @@ mod tests {
 
     /// Gives the message and what is left after its end, or `None` without an end.
     fn unstuff(pieces: &[&[u8]]) -> Option<(Vec<u8>, Vec<u8>)> {
-        let mut unstuffer = Unstuffer::new();
+        let mut unstuffer = Unstuffer::default();
         let mut message = Vec::new();
         for (i, piece) in pieces.iter().enumerate() {
             let (used, done) = unstuffer.push(piece, |out| message.extend_from_slice(out));

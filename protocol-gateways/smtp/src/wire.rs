@@ -136,7 +136,7 @@ impl Wire {
     /// A message after DATA, unstuffed, up to its end.
     pub async fn data(&mut self, mut out: impl FnMut(&[u8])) -> Result<(), WireError> {
         let deadline = Instant::now() + self.data_wait_max;
-        let mut unstuffer = Unstuffer::new();
+        let mut unstuffer = Unstuffer::default();
         loop {
             let (used, done) = unstuffer.push(&self.input, &mut out);
             self.input.advance(used);

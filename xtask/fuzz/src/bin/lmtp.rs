@@ -31,7 +31,7 @@ fn command(line: &[u8]) {
 
 /// The message and the octets used with its end; `None` without an end.
 fn unstuff<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<(Vec<u8>, usize)> {
-    let mut unstuffer = Unstuffer::new();
+    let mut unstuffer = Unstuffer::default();
     let mut message = Vec::new();
     let mut used_before = 0;
     for piece in pieces {
