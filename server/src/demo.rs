@@ -6,6 +6,7 @@ use crate::identity::{hex, random, write_new};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,6 +15,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
 const NODES: [(u64, &str); 3] = [(1, "a"), (2, "a"), (3, "b")];
+/// What a node of a demo listens for, and where above its thousand.
+const PORTS: [(&str, u16); 5] = [
+    ("IMAP", 143),
+    ("IMAPS", 993),
+    ("LMTP", 24),
+    ("HTTP", 80),
+    ("peers", 700),
+];
 const ACCOUNTS: [&str; 3] = ["alice@example.org", "bob@example.org", "carol@example.org"];
 const RESTART_AFTER: Duration = Duration::from_secs(3);
 /// How long nodes may drain before they are killed; the interface promises 10 s in all.
@@ -37,6 +46,7 @@ async fn supervise(args: &Demo) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let data = std::path::absolute(&args.data)?;
+    check_ports(args.port_offset)?;
     let fresh = prepare(&data, args.port_offset)?;
     let mut nodes = Vec::new();
     for (id, _) in NODES {
@@ -103,6 +113,22 @@ async fn drain(nodes: &mut [Option<Child>]) {
             let _ = child.kill().await;
         }
     }
+}
+
+/// Nodes that cannot listen would die again and again: say so before anything is started.
+fn check_ports(offset: u16) -> Result<()> {
+    for (id, _) in NODES {
+        for (what, base) in PORTS {
+            let at = SocketAddr::from(([127, 0, 0, 1], port(offset, id, base)?));
+            if let Err(error) = std::net::TcpListener::bind(at) {
+                bail!(
+                    "node {id} cannot listen on {at} ({what}): {error}; \
+                     is another demo running? --port-offset N moves all ports"
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 fn node_dir(data: &Path, id: u64) -> PathBuf {
