@@ -122,7 +122,7 @@ async fn serve(config: Config) -> Result<()> {
     ready.store(true, Ordering::Release);
     tracing::info!(node = config.node.id, site = %config.node.site, "serving");
     let flusher = tokio::spawn(flush_views(shards.clone()));
-    let end = wait_for_end(&journal, &shards).await;
+    let end = wait_for_end(&journal, &node, &shards).await;
     flusher.abort();
     ready.store(false, Ordering::Release);
     // Nobody may listen any more: then there is nobody to tell.
@@ -268,11 +268,29 @@ async fn flush_views(shards: HashMap<ShardId, Arc<Shard>>) {
 }
 
 /// Until a signal, or until the journal breaks or a fold stops: then the process must end, with an error.
-async fn wait_for_end(journal: &Journal, shards: &HashMap<ShardId, Arc<Shard>>) -> Result<()> {
+async fn wait_for_end(
+    journal: &Journal,
+    node: &raft_node::Node,
+    shards: &HashMap<ShardId, Arc<Shard>>,
+) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut broken = journal.broken();
     let mut folds = JoinSet::new();
+    for id in shards.keys().copied() {
+        // A shard with a hole does not run, and cannot fail.
+        let Some(mut failed) = node.failed(id) else {
+            continue;
+        };
+        folds.spawn(async move {
+            let why = failed
+                .wait_for(Option::is_some)
+                .await
+                .ok()
+                .and_then(|state| state.clone());
+            (id, why)
+        });
+    }
     for shard in shards.values() {
         let (id, mut stopped) = (shard.id(), shard.stopped());
         folds.spawn(async move {
@@ -281,7 +299,7 @@ async fn wait_for_end(journal: &Journal, shards: &HashMap<ShardId, Arc<Shard>>) 
                 .await
                 .ok()
                 .and_then(|state| state.clone());
-            (id, why)
+            (id, why.map(|why| why.to_string()))
         });
     }
     tokio::select! {

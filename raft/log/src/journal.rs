@@ -127,6 +127,28 @@ impl Journal {
         }
     }
 
+    /// Whether entries with `payload_bytes` in all would be accepted now; makes room if need be, and may block then.
+    /// For whoever can still refuse: to consensus, an `append` that fails is the end of the shard on this node.
+    pub fn has_room(&self, payload_bytes: usize) -> Result<bool, JournalBroken> {
+        let shared = self.shared();
+        let largest = payload_bytes.min(self.max_payload_bytes());
+        let room = |state: &State| {
+            state.space.can_promise(
+                state.cost(payload_bytes),
+                state.cost(largest),
+                state.slack(&shared.options),
+            )
+        };
+        loop {
+            if room(&shared.state.lock()) {
+                return Ok(true);
+            }
+            if !shared.allocate(room)? {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Keeps `vote` as the shard's vote, in two frames of two batches, so that no single rotten byte loses it.
     /// `done` fires once both are flushed.
     pub fn save_vote(

@@ -17,6 +17,11 @@ impl Admission {
         Admission(Arc::new(Semaphore::new(MAX_PROPOSED_BYTES)))
     }
 
+    /// What is proposed and not folded, as counted here.
+    pub fn bytes(&self) -> usize {
+        MAX_PROPOSED_BYTES - self.0.available_permits()
+    }
+
     /// `None`: too much is under way.
     pub fn admit(&self, bytes: usize) -> Option<Admitted> {
         let cost = u32::try_from(bytes + PROPOSAL_OVERHEAD_BYTES).ok()?;

@@ -118,6 +118,12 @@ impl RaftGroup {
         }
         let admitted = self.admission.admit(payload.len());
         let admitted = admitted.ok_or(Refused::TooBusy)?;
+        // Room for all that is under way, since openraft would end the group at an append that fails.
+        match self.shared.journal.has_room(self.admission.bytes()) {
+            Ok(true) => {}
+            Ok(false) => return Err(Refused::DiskFull.into()),
+            Err(_) => return Err(ProposeError::NoQuorum),
+        }
         let raft = self.raft.clone();
         // A task of its own: what is proposed counts as such until it is folded, also if the caller gives up.
         let write = tokio::spawn(async move {

@@ -9,6 +9,7 @@ use crate::shared::{Shared, raise};
 use crate::types::{Metrics, Raft};
 use crate::wire::{self, WireMark, kind};
 use openraft::async_runtime::WatchReceiver;
+use openraft::errors::Fatal;
 use raft_api::{LogIndex, NodeId, SiteName};
 use raft_transport::{Class, Peers};
 use std::collections::BTreeMap;
@@ -79,6 +80,13 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
     let mut told = shared.told.subscribe();
     let mut handed = shared.handed.subscribe();
     loop {
+        // Checked where the metrics are followed anyway: the group has ended, and not because we asked for it.
+        if let Err(fatal) = &metrics.borrow_watched().running_state
+            && !matches!(fatal, Fatal::Stopped)
+        {
+            shared.fail(fatal.to_string());
+            return;
+        }
         let own = *flushed.borrow_and_update();
         told.mark_unchanged();
         handed.mark_unchanged();

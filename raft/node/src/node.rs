@@ -160,7 +160,7 @@ impl Node {
         Some(group)
     }
 
-    /// Changes once when the shard's fold has stopped for good: the process must stop.
+    /// Changes once when the shard's fold or its consensus has stopped for good: the process must stop.
     pub fn failed(&self, shard: ShardId) -> Option<watch::Receiver<Option<String>>> {
         let groups = self.inbox.groups.read();
         Some(groups.get(&shard)?.shared.failed.subscribe())

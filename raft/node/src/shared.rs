@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub responders: Mutex<VecDeque<(u64, ApplyResponder<TypeConfig>)>>,
     /// Memberships that were handed over, oldest first; all but the last one before `position` are dropped.
     pub memberships: Mutex<VecDeque<RaftStoredMembership>>,
-    /// Why the fold has stopped for good; the process must stop.
+    /// Why the fold or consensus has stopped for good; the process must stop.
     pub failed: watch::Sender<Option<String>>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn raise<T: PartialOrd>(watch: &watch::Sender<Option<T>>, value: Opti
 
 impl Shared {
     pub fn fail(&self, reason: String) {
-        tracing::error!(shard = %self.shard, reason, "the fold stops");
+        tracing::error!(shard = %self.shard, reason, "the group stops");
         self.failed.send_replace(Some(reason));
     }
 

@@ -64,3 +64,44 @@ async fn refusals_are_true_and_the_status_tells_the_position() {
     drop(group);
     cluster.stop(0).await;
 }
+
+/// Design §6: a full disk refuses changes before it stops anything, and lets them in again once there is room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_refused_at_the_door_and_ends_nothing() {
+    let mut cluster = Cluster::running(&["a"]).await;
+    cluster.leader(&[0]).await;
+    let group = cluster.group(0);
+    cluster.machines[0].disk.set_free_bytes(0);
+    let full = Err(ProposeError::Refused(Refused::DiskFull));
+    let mut taken = 0;
+    // Side by side, so that each asks for room while others are under way.
+    'filling: loop {
+        let tasks: Vec<_> = (0..16)
+            .map(|_| {
+                let group = group.clone();
+                let payload = Bytes::from(vec![b'x'; 32 << 10]);
+                tokio::spawn(async move { group.propose(payload).await })
+            })
+            .collect();
+        let mut refused = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(_) => taken += 1,
+                other => {
+                    assert_eq!(other, full);
+                    refused += 1;
+                }
+            }
+        }
+        if refused == 16 {
+            break 'filling;
+        }
+        assert!(taken < 100_000, "the disk is never full");
+    }
+    assert_eq!(cluster.machines[0].book.texts().len(), taken);
+    cluster.machines[0].disk.set_free_bytes(u64::MAX);
+    cluster.propose(0, "there is room again").await;
+    assert_eq!(cluster.machines[0].book.texts().len(), taken + 1);
+    drop(group);
+    cluster.stop(0).await;
+}
