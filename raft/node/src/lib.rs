@@ -16,6 +16,7 @@ mod machine;
 mod mark;
 mod network;
 mod node;
+mod prefer;
 mod shared;
 mod status;
 #[cfg(test)]

@@ -44,3 +44,9 @@ pub const FORWARD_MARGIN: Duration = Duration::from_secs(1);
 
 /// Nodes of one group, and configurations of a joint membership. A message with more is malformed.
 pub const MAX_MEMBERS: usize = 64;
+/// How often a leader asks itself whether another node should lead; a move costs its clients a short wait.
+pub const PREFERENCE_CHECK: Duration = Duration::from_secs(5);
+/// A successor must have been heard from this recently.
+pub const PREFERENCE_CONTACT: Duration = Duration::from_secs(1);
+/// A successor may be so many entries behind: it fetches nothing before it leads.
+pub const PREFERENCE_LAG_ENTRIES: u64 = 64;

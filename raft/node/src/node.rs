@@ -10,7 +10,7 @@ use crate::machine::Machine;
 use crate::network::Network;
 use crate::shared::Shared;
 use crate::types::{Raft, RaftStoredMembership, to_raft};
-use crate::{fold, mark, wire};
+use crate::{fold, mark, prefer, wire};
 use bytes::Bytes;
 use openraft::SnapshotPolicy;
 use parking_lot::Mutex;
@@ -138,6 +138,7 @@ impl Node {
             let mut tasks = self.tasks.lock();
             tasks.spawn(fold::run(shared.clone()));
             tasks.spawn(mark::run(shared.clone(), raft.clone()));
+            tasks.spawn(prefer::run(shared.clone(), raft.clone()));
             for peer in self.peers.others() {
                 let (shared, raft) = (shared.clone(), raft.clone());
                 tasks.spawn(mark::push(shared, raft, self.peers.clone(), peer));

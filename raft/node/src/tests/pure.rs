@@ -2,7 +2,7 @@ use crate::group::{proposed_bytes, proposed_in};
 use crate::mark::{Durable, durable_in_two_sites};
 use crate::wire;
 use bytes::Bytes;
-use raft_api::{LogId, LogIndex, NodeId, ProposeError, Proposed, Refused, SiteName};
+use raft_api::{LogId, LogIndex, NodeId, ProposeError, Proposed, Refused, ShardId, SiteName};
 use raft_log::faulty_disk::Chance;
 
 #[test]
@@ -101,4 +101,22 @@ fn every_answer_to_a_proposal_comes_back_as_it_was() {
     });
     assert_eq!(proposed_in(newer), Ok(Err(ProposeError::Unknown)));
     assert!(proposed_in(Bytes::from_static(b"\xff")).is_err());
+}
+
+#[test]
+fn leaders_are_spread_over_the_larger_site() {
+    #[track_caller]
+    fn check(sites: &[&str], expect: &[u64]) {
+        let sites: Vec<SiteName> = sites.iter().map(|site| SiteName::new(site)).collect();
+        for (shard, wanted) in (0..).zip(expect) {
+            let voters = (1..).map(NodeId).zip(&sites);
+            let chosen = crate::prefer::preferred(voters, ShardId(shard));
+            assert_eq!(chosen, Some(NodeId(*wanted)), "shard {shard}");
+        }
+    }
+    check(&["a"], &[1, 1]);
+    check(&["a", "a", "b"], &[1, 2, 1, 2]);
+    check(&["b", "a", "a"], &[2, 3, 2]);
+    check(&["a", "b", "c"], &[1, 2, 3, 1]);
+    check(&["a", "a", "b", "b", "c"], &[1, 2, 3, 4, 1]);
 }
