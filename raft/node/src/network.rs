@@ -2,7 +2,7 @@
 
 use crate::machine::SnapshotData;
 use crate::shared::Shared;
-use crate::types::{RaftVote, TypeConfig, from_raft};
+use crate::types::{Place, RaftVote, TypeConfig, from_raft};
 use crate::wire::{self, Malformed, WireTransferAnswer, kind};
 use bytes::Bytes;
 use openraft::alias::SnapshotOf;
@@ -14,7 +14,7 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, alias::LogIdOf};
 use prost::Message;
-use raft_api::{NodeId, NodeInfo};
+use raft_api::NodeId;
 use raft_transport::{Class, Peers, TransportError};
 use std::sync::Arc;
 
@@ -44,11 +44,11 @@ impl Network {
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Client;
 
-    async fn new_client(&mut self, target: u64, _node: &NodeInfo) -> Client {
+    async fn new_client(&mut self, target: u64, _node: &Place) -> Client {
         self.client(target, Class::Append)
     }
 
-    async fn new_heartbeat_client(&mut self, target: u64, _node: &NodeInfo) -> Client {
+    async fn new_heartbeat_client(&mut self, target: u64, _node: &Place) -> Client {
         self.client(target, Class::Heartbeat)
     }
 }

@@ -9,7 +9,7 @@ use crate::log_store::LogStore;
 use crate::machine::Machine;
 use crate::network::Network;
 use crate::shared::Shared;
-use crate::types::{Raft, RaftStoredMembership, to_raft};
+use crate::types::{Place, Raft, RaftStoredMembership, to_raft};
 use crate::{fold, mark, prefer, wire};
 use bytes::Bytes;
 use openraft::SnapshotPolicy;
@@ -217,16 +217,18 @@ impl Drop for Node {
     }
 }
 
-fn founders(members: &[NodeInfo], own: NodeId) -> Option<BTreeMap<u64, NodeInfo>> {
+fn founders(members: &[NodeInfo], own: NodeId) -> Option<BTreeMap<u64, Place>> {
     let lowest = members.iter().map(|member| member.id).min();
-    let members = members.iter().map(|member| (member.id.0, member.clone()));
+    let members = members
+        .iter()
+        .map(|member| (member.id.0, Place::from(member)));
     (lowest == Some(own)).then(|| members.collect())
 }
 
 async fn found(
     raft: &Raft,
     shard: ShardId,
-    founders: &Option<BTreeMap<u64, NodeInfo>>,
+    founders: &Option<BTreeMap<u64, Place>>,
 ) -> Result<(), NodeError> {
     let failed = |detail: String| NodeError::Raft { shard, detail };
     let is_founded = raft.is_initialized().await;

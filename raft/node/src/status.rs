@@ -5,7 +5,7 @@ use crate::mark;
 use crate::shared::Shared;
 use crate::types::Metrics;
 use openraft::Instant as _;
-use raft_api::{GroupStatus, LogIndex, MemberStatus, Mode, NodeId, Role, Term};
+use raft_api::{GroupStatus, LogIndex, MemberStatus, Mode, NodeId, NodeInfo, Role, Term};
 use std::collections::BTreeSet;
 
 pub(crate) fn of(shared: &Shared, metrics: &Metrics) -> GroupStatus {
@@ -24,7 +24,11 @@ pub(crate) fn of(shared: &Shared, metrics: &Metrics) -> GroupStatus {
     let members = members.map(|((id, node), (_, durable))| {
         let is_own = *id == shared.own.0;
         MemberStatus {
-            node: node.clone(),
+            node: NodeInfo {
+                id: NodeId(*id),
+                site: node.site.clone(),
+                peer_addr: node.peer_addr.clone(),
+            },
             role: match metrics.current_leader {
                 Some(leader) if leader == *id => Role::Leader,
                 _ if voters.contains(id) => Role::Follower,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use openraft::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, StoredMembershipOf, VoteOf};
 use openraft::impls::leader_id_std;
 use openraft::{EntryPayload, Membership};
-use raft_api::{LogId, NodeInfo};
+use raft_api::{LogId, NodeInfo, SiteName};
 use std::fmt;
 
 /// What is agreed on: opaque here.
@@ -27,21 +27,47 @@ impl fmt::Display for Payload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome(pub Bytes);
 
+/// Where a member is. Its id is the key that the membership keeps it under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub site: SiteName,
+    pub peer_addr: String,
+}
+
+/// Nowhere; openraft's suite for stores asks for it, no membership of ours holds it.
+impl Default for Place {
+    fn default() -> Place {
+        Place {
+            site: SiteName::new(""),
+            peer_addr: String::new(),
+        }
+    }
+}
+
+impl From<&NodeInfo> for Place {
+    fn from(node: &NodeInfo) -> Place {
+        Place {
+            site: node.site.clone(),
+            peer_addr: node.peer_addr.clone(),
+        }
+    }
+}
+
 openraft::declare_raft_types!(
     /// Standard leader ids: one leader per term, so a log id is (term, index).
     pub TypeConfig:
         D = Payload,
         R = Outcome,
-        Node = NodeInfo,
+        Node = Place,
         LeaderId = leader_id_std::LeaderId<u64, u64>,
 );
 
 pub(crate) type RaftLogId = LogIdOf<TypeConfig>;
 pub(crate) type RaftEntry = EntryOf<TypeConfig>;
 pub(crate) type RaftVote = VoteOf<TypeConfig>;
-pub(crate) type RaftMembership = Membership<u64, NodeInfo>;
+pub(crate) type RaftMembership = Membership<u64, Place>;
 pub(crate) type RaftStoredMembership = StoredMembershipOf<TypeConfig>;
-pub(crate) type RaftPayload = EntryPayload<Payload, u64, NodeInfo>;
+pub(crate) type RaftPayload = EntryPayload<Payload, u64, Place>;
 pub(crate) type Raft = openraft::Raft<TypeConfig, crate::machine::Machine>;
 pub(crate) type Metrics = openraft::RaftMetrics<TypeConfig>;
 

@@ -3,8 +3,8 @@
 
 use crate::limits::MAX_MEMBERS;
 use crate::types::{
-    Payload, RaftEntry, RaftLogId, RaftMembership, RaftPayload, RaftVote, TypeConfig, from_raft,
-    to_raft,
+    Payload, Place, RaftEntry, RaftLogId, RaftMembership, RaftPayload, RaftVote, TypeConfig,
+    from_raft, to_raft,
 };
 use bytes::Bytes;
 use openraft::raft::{
@@ -12,7 +12,7 @@ use openraft::raft::{
 };
 use openraft::vote::RaftLeaderId;
 use prost::Message;
-use raft_api::{LogId, NodeId, NodeInfo, SiteName};
+use raft_api::{LogId, SiteName};
 use raft_log::EntryKind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -284,16 +284,15 @@ pub(crate) fn membership_in(payload: Bytes) -> Result<RaftMembership, Malformed>
         .into_iter()
         .map(|voters| voters.nodes.into_iter().collect())
         .collect();
-    let nodes: BTreeMap<u64, NodeInfo> = wire
+    let nodes: BTreeMap<u64, Place> = wire
         .nodes
         .into_iter()
         .map(|node| {
-            let info = NodeInfo {
-                id: NodeId(node.id),
+            let place = Place {
                 site: SiteName::new(&node.site),
                 peer_addr: node.peer_addr,
             };
-            (node.id, info)
+            (node.id, place)
         })
         .collect();
     RaftMembership::new(configs, nodes).map_err(|_| Malformed("a membership that cannot be"))

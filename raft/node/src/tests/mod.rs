@@ -1,5 +1,6 @@
 //! Real journals (on a disk that can lose its power), real sockets, real consensus.
 
+mod conformance;
 mod hazard;
 mod pure;
 mod sites;
