@@ -31,6 +31,8 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
             return Ok(Ending::Bye("the open mailbox was deleted".to_owned()));
         }
         session.connection.flush().await?;
+        // IDLE is also allowed without an open mailbox.
+        let packed = session.selected().ok().map(|selected| selected.pack());
         let limits = &session.config.limits;
         let sign = Instant::now() + limits.idle_still_here;
         let pause = limits.command_pause_max;
@@ -59,6 +61,9 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
                 false => Woke::TooLong,
             },
         };
+        if let (Some(packed), Ok(selected)) = (packed, session.selected()) {
+            selected.unpack(packed);
+        }
         match woke {
             Woke::Changed => {}
             Woke::StillHere => session.connection.line("* OK still here"),

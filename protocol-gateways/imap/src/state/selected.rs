@@ -39,7 +39,34 @@ pub struct Announce {
     pub uid: bool,
 }
 
+/// A session's UIDs while it idles: as runs where that is smaller, since thousands of sessions idle side by side.
+#[derive(Debug)]
+pub enum Packed {
+    Runs(UidSet),
+    List(Vec<Uid>),
+}
+
 impl Selected {
+    /// Takes the numbering away until `unpack`; nothing may be announced meanwhile.
+    pub fn pack(&mut self) -> Packed {
+        self.told.shrink_to_fit();
+        let mut list = std::mem::take(&mut self.uids);
+        let runs: UidSet = list.iter().copied().collect();
+        // A run takes as much as two UIDs.
+        if runs.ranges().len() * 2 < list.len() {
+            return Packed::Runs(runs);
+        }
+        list.shrink_to_fit();
+        Packed::List(list)
+    }
+
+    pub fn unpack(&mut self, packed: Packed) {
+        self.uids = match packed {
+            Packed::Runs(runs) => runs.iter().collect(),
+            Packed::List(list) => list,
+        };
+    }
+
     pub fn new(opened: Opened, read_only: bool) -> Selected {
         Selected {
             mailbox: opened.status.id,
@@ -231,5 +258,24 @@ mod tests {
             check(&mut s, &[(2, 12), (4, 13)], &[], true),
             "* 2 FETCH (MODSEQ (13) FLAGS ())|"
         );
+    }
+
+    #[test]
+    fn packing_keeps_the_numbering() {
+        let check = |uids: &[u32], as_runs: bool| {
+            let uids: Vec<Uid> = uids.iter().copied().map(Uid).collect();
+            let mut selected = selected(&[], &[]);
+            selected.uids = uids.clone();
+            let packed = selected.pack();
+            assert_eq!(matches!(packed, Packed::Runs(_)), as_runs, "{packed:?}");
+            assert!(selected.uids.is_empty());
+            selected.unpack(packed);
+            assert_eq!(selected.uids, uids);
+        };
+        check(&[], false);
+        check(&[1, 2, 3, 4], true);
+        check(&[1, 2, 3, 7, 8, 4_294_967_295], false);
+        check(&[1, 2, 3, 7, 8, 9, 4_294_967_295], true);
+        check(&[2, 4, 6], false);
     }
 }
