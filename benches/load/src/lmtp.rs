@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const REPLY_WAIT_MAX: Duration = Duration::from_secs(60);
+pub const REPLY_WAIT_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub struct Run {
@@ -34,30 +34,14 @@ pub fn dot_stuffed(message: &[u8]) -> Vec<u8> {
     out
 }
 
-pub fn drive(
-    addresses: &[SocketAddr],
-    recipients: &[String],
-    connections: usize,
-    messages: &[Vec<u8>],
-    time: Duration,
-) -> Result<Run> {
+/// Runs `work` on a thread for each connection, and adds up what they did.
+pub fn side_by_side(connections: usize, work: impl Fn(usize) -> Run + Sync) -> Run {
     let begun = Instant::now();
     let mut sum = Run::default();
+    let work = &work;
     let parts: Vec<Run> = thread::scope(|scope| {
         let handles: Vec<_> = (0..connections)
-            .map(|worker| {
-                let address = addresses[worker % addresses.len()];
-                scope.spawn(move || {
-                    work(
-                        address,
-                        recipients,
-                        worker,
-                        connections,
-                        messages,
-                        begun + time,
-                    )
-                })
-            })
+            .map(|worker| scope.spawn(move || work(worker)))
             .collect();
         handles
             .into_iter()
@@ -72,7 +56,27 @@ pub fn drive(
         sum.first_error = sum.first_error.or(part.first_error);
     }
     sum.latencies_us.sort_unstable();
-    Ok(sum)
+    sum
+}
+
+pub fn drive(
+    addresses: &[SocketAddr],
+    recipients: &[String],
+    connections: usize,
+    messages: &[Vec<u8>],
+    time: Duration,
+) -> Run {
+    let end = Instant::now() + time;
+    side_by_side(connections, |worker| {
+        work(
+            addresses[worker % addresses.len()],
+            recipients,
+            worker,
+            connections,
+            messages,
+            end,
+        )
+    })
 }
 
 fn work(

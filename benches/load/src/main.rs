@@ -1,9 +1,10 @@
-//! The load driver: LMTP deliveries of Gotthard (one node; three in two sites) and of Dovecot in turn, in one run.
+//! The load driver: deliveries and flag changes of Gotthard (one node; three in two sites) and of Dovecot in turn, in one run.
 //! Enters: a release binary and a corpus. Leaves: a Markdown table with ratios, CPU per delivery and bytes written.
-//! It must never know what it measures from inside: it speaks LMTP and reads the kernel's account of processes.
+//! It must never know what it measures from inside: it speaks LMTP and IMAP, and reads the kernel's account of processes.
 //! Programs that it starts live in temporary folders and end with it.
 //! Read first: `peers.rs`, then `lmtp.rs`.
 
+mod imap;
 mod lmtp;
 mod peers;
 mod report;
@@ -12,13 +13,13 @@ mod usage;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use peers::{Peer, PeerKind};
-use report::{Cell, Measured};
+use report::{Cell, Measured, Workload};
 use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Parser)]
 #[command(
-    about = "Gotthard beside Dovecot: LMTP deliveries per second, latency, CPU and bytes written, in one run"
+    about = "Gotthard beside Dovecot: LMTP deliveries and IMAP flag changes per second, latency, CPU and bytes written, in one run"
 )]
 struct Cli {
     /// The release binary; `cargo xtask bench` sets it.
@@ -52,15 +53,16 @@ fn main() -> Result<()> {
         for kind in PeerKind::ALL {
             eprintln!("round {} of {}: {}", round + 1, cli.rounds, kind.name());
             let peer = Peer::start(kind, &cli.gotthard)?;
-            for &connections in &cli.connections {
-                let measured = measure(
-                    &peer,
-                    connections,
-                    &messages,
-                    Duration::from_secs(cli.seconds),
-                )?;
-                eprintln!("  {connections} connections: {measured:?}");
-                report::add(&mut cells, kind, connections, measured);
+            for workload in Workload::ALL {
+                for &connections in &cli.connections {
+                    let time = Duration::from_secs(cli.seconds);
+                    let measured = measure(&peer, workload, connections, &messages, time)?;
+                    eprintln!(
+                        "  {}, {connections} connections: {measured:?}",
+                        workload.name()
+                    );
+                    report::add(&mut cells, workload, kind, connections, measured);
+                }
             }
         }
     }
@@ -96,33 +98,33 @@ fn load(folder: &std::path::Path) -> Result<Vec<Vec<u8>>> {
 
 fn measure(
     peer: &Peer,
+    workload: Workload,
     connections: usize,
     messages: &[Vec<u8>],
     time: Duration,
 ) -> Result<Measured> {
     let before = usage::of(&peer.pids()?);
-    let run = lmtp::drive(
-        &peer.addresses,
-        &peer.recipients,
-        connections,
-        messages,
-        time,
-    )?;
+    let run = match workload {
+        Workload::Deliver => lmtp::drive(
+            &peer.addresses,
+            &peer.recipients,
+            connections,
+            messages,
+            time,
+        ),
+        Workload::Store => imap::drive_store(&peer.imap, &peer.recipients, connections, time),
+    };
     let after = usage::of(&peer.pids()?);
-    let deliveries = run.latencies_us.len() as u64;
-    if deliveries == 0 {
-        bail!(
-            "{} delivered nothing: {:?}",
-            peer.kind.name(),
-            run.first_error
-        );
+    let done = run.latencies_us.len() as u64;
+    if done == 0 {
+        bail!("{} did nothing: {:?}", peer.kind.name(), run.first_error);
     }
     Ok(Measured {
-        per_second: deliveries as f64 / run.elapsed.as_secs_f64(),
+        per_second: done as f64 / run.elapsed.as_secs_f64(),
         p50_ms: report::percentile(&run.latencies_us, 50) as f64 / 1000.0,
         p99_ms: report::percentile(&run.latencies_us, 99) as f64 / 1000.0,
         worst_ms: report::percentile(&run.latencies_us, 100) as f64 / 1000.0,
-        cpu_ms: (after.cpu_ms.saturating_sub(before.cpu_ms)) as f64 / deliveries as f64,
+        cpu_ms: (after.cpu_ms.saturating_sub(before.cpu_ms)) as f64 / done as f64,
         written_per_byte: after.written.saturating_sub(before.written) as f64 / run.bytes as f64,
         failed: run.failed,
     })

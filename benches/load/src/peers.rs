@@ -15,6 +15,7 @@ const ACCOUNTS: [&str; 3] = ["alice@example.org", "bob@example.org", "carol@exam
 /// Gotthard's three nodes listen at node × 1000 + this + 24; the single node as node 5 would.
 const OFFSET: u16 = 17_000;
 const DOVECOT_LMTP: u16 = 23_024;
+const DOVECOT_IMAP: u16 = 23_143;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerKind {
@@ -37,7 +38,9 @@ impl PeerKind {
 
 pub struct Peer {
     pub kind: PeerKind,
+    /// LMTP.
     pub addresses: Vec<SocketAddr>,
+    pub imap: Vec<SocketAddr>,
     pub recipients: Vec<String>,
     process: Child,
     _folder: tempfile::TempDir,
@@ -69,10 +72,18 @@ impl Peer {
                 .map(|node| loopback(OFFSET + node * 1000 + 24))
                 .collect(),
         };
+        let imap = match kind {
+            PeerKind::Dovecot => vec![loopback(DOVECOT_IMAP)],
+            PeerKind::OneNode => vec![loopback(OFFSET + 5143)],
+            PeerKind::ThreeNodes => (1..=3)
+                .map(|node| loopback(OFFSET + node * 1000 + 143))
+                .collect(),
+        };
         let recipients = ACCOUNTS.iter().map(|a| (*a).to_owned()).collect();
         let peer = Peer {
             kind,
             addresses,
+            imap,
             recipients,
             process,
             _folder: folder,
@@ -228,13 +239,14 @@ fn dovecot(folder: &Path) -> Result<Command> {
     }
     let config = folder.join("dovecot.conf");
     let text = format!(
-        "protocols = lmtp\nbase_dir = {base}\nstate_dir = {base}\nlog_path = {log}\nssl = no\ndisable_plaintext_auth = no\n\
+        "protocols = lmtp imap\nbase_dir = {base}\nstate_dir = {base}\nlog_path = {log}\nssl = no\ndisable_plaintext_auth = no\n\
          mail_location = mdbox:~/mdbox\nmail_fsync = always\nfirst_valid_uid = 1\nmail_uid = {user}\nmail_gid = {user}\n\
          default_client_limit = 1000\n\
          passdb {{\n  driver = static\n  args = password=demo\n}}\n\
          userdb {{\n  driver = static\n  args = uid={user} gid={user} home={mail}/%u allow_all_users=yes\n}}\n\
          protocol lmtp {{\n  postmaster_address = postmaster@example.org\n}}\n\
-         service lmtp {{\n  process_limit = 128\n  inet_listener lmtp {{\n    address = 127.0.0.1\n    port = {DOVECOT_LMTP}\n  }}\n}}\n",
+         service lmtp {{\n  process_limit = 128\n  inet_listener lmtp {{\n    address = 127.0.0.1\n    port = {DOVECOT_LMTP}\n  }}\n}}\n\
+         service imap-login {{\n  inet_listener imap {{\n    address = 127.0.0.1\n    port = {DOVECOT_IMAP}\n  }}\n  inet_listener imaps {{\n    port = 0\n  }}\n}}\n",
         base = base.display(),
         log = folder.join("log").display(),
         mail = mail.display(),

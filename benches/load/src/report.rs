@@ -16,19 +16,45 @@ pub struct Measured {
     pub failed: u64,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    Deliver,
+    Store,
+}
+
+impl Workload {
+    /// In this order: flags need messages.
+    pub const ALL: [Workload; 2] = [Workload::Deliver, Workload::Store];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Workload::Deliver => "LMTP deliveries",
+            Workload::Store => "IMAP flag changes",
+        }
+    }
+}
+
 pub struct Cell {
+    workload: Workload,
     kind: PeerKind,
     connections: usize,
     rounds: Vec<Measured>,
 }
 
-pub fn add(cells: &mut Vec<Cell>, kind: PeerKind, connections: usize, measured: Measured) {
-    match cells
-        .iter_mut()
-        .find(|cell| cell.kind == kind && cell.connections == connections)
-    {
+pub fn add(
+    cells: &mut Vec<Cell>,
+    workload: Workload,
+    kind: PeerKind,
+    connections: usize,
+    measured: Measured,
+) {
+    let same = |cell: &&mut Cell| {
+        cell.workload == workload && cell.kind == kind && cell.connections == connections
+    };
+    match cells.iter_mut().find(same) {
         Some(cell) => cell.rounds.push(measured),
         None => cells.push(Cell {
+            workload,
             kind,
             connections,
             rounds: vec![measured],
@@ -55,7 +81,7 @@ impl Cell {
 }
 
 pub fn markdown(cells: &[Cell], corpus: &Path, rounds: usize, seconds: u64) -> String {
-    let mut out = String::from("# LMTP deliveries beside Dovecot\n\n");
+    let mut out = String::from("# Deliveries and flag changes beside Dovecot\n\n");
     let commit = first_line(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
     let kernel = first_line(Command::new("uname").arg("-r"));
     let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
@@ -68,29 +94,39 @@ pub fn markdown(cells: &[Cell], corpus: &Path, rounds: usize, seconds: u64) -> S
         "Commit {commit}, Linux {kernel}, {cores} cores, loopback; corpus `{corpus}`; {rounds} rounds in turn, {seconds} s a cell, medians.\n\
          Dovecot: mdbox, `mail_fsync=always`. Command: `cargo xtask bench`.\n"
     );
-    out.push_str("| system | connections | deliveries/s | × Dovecot | p50 ms | p99 ms | worst ms | server CPU ms each | written/byte | failed |\n");
-    out.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
-    for cell in cells {
-        let rate = cell.median(|m| m.per_second);
-        let dovecot = cells
-            .iter()
-            .find(|c| c.kind == PeerKind::Dovecot && c.connections == cell.connections);
-        let ratio = dovecot.map_or("–".to_owned(), |d| {
-            format!("{:.1}", rate / d.median(|m| m.per_second))
-        });
-        let failed: u64 = cell.rounds.iter().map(|m| m.failed).sum();
-        let _ = writeln!(
-            out,
-            "| {} | {} | {:.0} | {ratio} | {:.2} | {:.1} | {:.0} | {:.2} | {:.2} | {failed} |",
-            cell.kind.name(),
-            cell.connections,
-            rate,
-            cell.median(|m| m.p50_ms),
-            cell.median(|m| m.p99_ms),
-            cell.median(|m| m.worst_ms),
-            cell.median(|m| m.cpu_ms),
-            cell.median(|m| m.written_per_byte),
-        );
+    for workload in Workload::ALL {
+        let _ = writeln!(out, "## {}\n", workload.name());
+        out.push_str("| system | connections | per second | × Dovecot | p50 ms | p99 ms | worst ms | server CPU ms each | written/byte | failed |\n");
+        out.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
+        for cell in cells.iter().filter(|cell| cell.workload == workload) {
+            let rate = cell.median(|m| m.per_second);
+            let dovecot = cells.iter().find(|c| {
+                c.kind == PeerKind::Dovecot
+                    && c.workload == workload
+                    && c.connections == cell.connections
+            });
+            let ratio = dovecot.map_or("–".to_owned(), |d| {
+                format!("{:.1}", rate / d.median(|m| m.per_second))
+            });
+            let written = match workload {
+                Workload::Deliver => format!("{:.2}", cell.median(|m| m.written_per_byte)),
+                Workload::Store => "–".to_owned(),
+            };
+            let failed: u64 = cell.rounds.iter().map(|m| m.failed).sum();
+            let _ = writeln!(
+                out,
+                "| {} | {} | {:.0} | {ratio} | {:.2} | {:.1} | {:.0} | {:.2} | {} | {failed} |",
+                cell.kind.name(),
+                cell.connections,
+                rate,
+                cell.median(|m| m.p50_ms),
+                cell.median(|m| m.p99_ms),
+                cell.median(|m| m.worst_ms),
+                cell.median(|m| m.cpu_ms),
+                written,
+            );
+        }
+        out.push('\n');
     }
     out
 }
