@@ -24,7 +24,8 @@ use engine_store::{Batch, StoreError, ViewStore};
 use engine_types::{AccountId, ModSeq, UnixMillis};
 use parking_lot::Mutex;
 use raft_api::{
-    Committed, EntriesError, LogId, LogIndex, Refused, ShardId, Snapshot, StateMachine,
+    Committed, EntriesError, LogId, LogIndex, Refused, ShardId, SnapshotPart, SnapshotSource,
+    StateMachine,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -230,6 +231,26 @@ impl Shard {
     }
 }
 
+/// A snapshot of one part.
+struct Whole {
+    log_id: LogId,
+    bytes: Bytes,
+}
+
+impl SnapshotSource for Whole {
+    fn log_id(&self) -> LogId {
+        self.log_id
+    }
+
+    fn part(&self, _cursor: &[u8], _bytes_max: usize) -> Result<SnapshotPart, EntriesError> {
+        Ok(SnapshotPart {
+            bytes: self.bytes.clone(),
+            needs: Vec::new(),
+            next: None,
+        })
+    }
+}
+
 impl StateMachine for Shard {
     fn applied(&self) -> Option<LogId> {
         self.state.lock().applied
@@ -305,9 +326,9 @@ impl StateMachine for Shard {
         self.state.lock().flushed
     }
 
-    fn snapshot(&self) -> Result<Snapshot, EntriesError> {
+    fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, EntriesError> {
         match dump::encode(&self.view(), SNAPSHOT_BYTES_MAX) {
-            Ok((log_id, bytes)) => Ok(Snapshot { log_id, bytes }),
+            Ok((log_id, bytes)) => Ok(Arc::new(Whole { log_id, bytes })),
             Err(DumpError::Empty) => Err(EntriesError::Missing {
                 shard: self.id,
                 index: LogIndex(0),
@@ -316,14 +337,19 @@ impl StateMachine for Shard {
         }
     }
 
-    fn install(&self, snapshot: Snapshot) -> Result<(), EntriesError> {
+    fn install(
+        &self,
+        log_id: LogId,
+        parts: &mut dyn Iterator<Item = Result<Bytes, EntriesError>>,
+    ) -> Result<(), EntriesError> {
         let damaged = |detail| EntriesError::Damaged {
             shard: self.id,
-            index: snapshot.log_id.index,
+            index: log_id.index,
             detail,
         };
-        let dump = dump::decode(self.id, snapshot.bytes.clone()).map_err(damaged)?;
-        if dump.log_id != snapshot.log_id {
+        let bytes = parts.next().ok_or(damaged("it has no parts"))??;
+        let dump = dump::decode(self.id, bytes).map_err(damaged)?;
+        if dump.log_id != log_id {
             return Err(damaged("its position differs"));
         }
         let mut state = self.state.lock();

@@ -4,6 +4,7 @@
 use crate::{GroupStatus, LogId, LogIndex, NodeId, ShardId};
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -104,18 +105,35 @@ pub trait StateMachine: Send + Sync + 'static {
     /// Everything below this index may leave Raft's log: the views hold it on stable storage.
     fn flushed(&self) -> Option<LogIndex>;
 
-    /// A manifest of the whole state at the applied position.
-    fn snapshot(&self) -> Result<Snapshot, EntriesError>;
+    /// The whole state at the applied position of this moment.
+    fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, EntriesError>;
 
-    /// Replaces the state by `snapshot`; on return it is on stable storage.
-    fn install(&self, snapshot: Snapshot) -> Result<(), EntriesError>;
+    /// Replaces the state by that of `parts`, in the order in which a `SnapshotSource` gave them; on return it is on
+    /// stable storage. After a crash in the middle, `applied` is `None`, and the caller installs again.
+    fn install(
+        &self,
+        log_id: LogId,
+        parts: &mut dyn Iterator<Item = Result<Bytes, EntriesError>>,
+    ) -> Result<(), EntriesError>;
 }
 
-/// A shard's state at a position: opaque, self-describing bytes.
+/// A shard's state at one position. It stands still while this lives, and is read part by part.
+pub trait SnapshotSource: Send + Sync + 'static {
+    fn log_id(&self) -> LogId;
+
+    /// The part that begins at `cursor`, which is empty for the first part. Blocking. About `bytes_max` at most,
+    /// unless a single row is larger.
+    fn part(&self, cursor: &[u8], bytes_max: usize) -> Result<SnapshotPart, EntriesError>;
+}
+
+/// A piece of a snapshot: opaque bytes that tell whether they are sound.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
-    pub log_id: LogId,
+pub struct SnapshotPart {
     pub bytes: Bytes,
+    /// The entries whose payloads this part's rows name (bodies): whoever installs it must hold them. Ascending.
+    pub needs: Vec<LogIndex>,
+    /// Where the next part begins; `None`: this is the last one.
+    pub next: Option<Bytes>,
 }
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -10,7 +10,7 @@ mod status;
 
 pub use group::{
     Committed, Entries, EntriesError, Group, Inbound, ProposeError, Proposed, ReadError, ReadMark,
-    Refused, Snapshot, StateMachine,
+    Refused, SnapshotPart, SnapshotSource, StateMachine,
 };
 pub use ids::{LogId, LogIndex, NodeId, ShardId, SiteName, Term};
 pub use status::{GroupStatus, MemberStatus, Mode, NodeInfo, Problem, Role};

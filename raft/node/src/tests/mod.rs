@@ -14,7 +14,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use raft_api::{
     Committed, EntriesError, Group, LogId, LogIndex, NodeId, NodeInfo, Proposed, Refused, ShardId,
-    SiteName, Snapshot, StateMachine,
+    SiteName, SnapshotSource, StateMachine,
 };
 use raft_log::faulty_disk::FaultyDisk;
 use raft_log::{Journal, Options};
@@ -75,14 +75,18 @@ impl StateMachine for Book {
         None
     }
 
-    fn snapshot(&self) -> Result<Snapshot, EntriesError> {
+    fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, EntriesError> {
         Err(EntriesError::Io {
             shard: SHARD,
             detail: "not in this test".into(),
         })
     }
 
-    fn install(&self, _: Snapshot) -> Result<(), EntriesError> {
+    fn install(
+        &self,
+        _: LogId,
+        _: &mut dyn Iterator<Item = Result<Bytes, EntriesError>>,
+    ) -> Result<(), EntriesError> {
         Err(EntriesError::Io {
             shard: SHARD,
             detail: "not in this test".into(),
