@@ -20,7 +20,7 @@ pub struct PeersConfig {
     pub identity: Identity,
     /// Where peers reach us.
     pub listener: TcpListener,
-    /// All members, with or without ourselves. Others are strangers.
+    /// Those known at the start, with or without ourselves; `Peers::know` adds others.
     pub peers: Vec<NodeInfo>,
     /// `None`: plain TCP, for tests and for networks that are sealed by other means.
     pub tls: Option<TlsConfig>,

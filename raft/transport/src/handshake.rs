@@ -77,17 +77,13 @@ pub(crate) async fn greet(socket: &mut Socket, own: Identity, node: NodeId) -> i
     Ok(())
 }
 
-/// The accepting side: who is there. `is_member` tells whether we know the node.
-pub(crate) async fn welcome(
-    socket: &mut Socket,
-    own: Identity,
-    is_member: impl Fn(NodeId) -> bool,
-) -> io::Result<NodeId> {
+/// The accepting side: who is there. The cluster's authority decides who belongs to it; who votes is Raft's to know.
+pub(crate) async fn welcome(socket: &mut Socket, own: Identity) -> io::Result<NodeId> {
     let other = receive(socket).await?;
     let node = NodeId(other.node);
     let reason = refusal(own, &other).or_else(|| {
-        if !is_member(node) {
-            return Some(format!("node {node} is not a member"));
+        if node == own.node {
+            return Some(format!("we are node {node}"));
         }
         (!socket.is_for(node)).then(|| format!("its certificate is not for node {node}"))
     });

@@ -1,23 +1,34 @@
 //! The door of this room: requests to peers go out here, and theirs come in through the handler.
 
 use crate::TransportError;
-use crate::config::{Class, Handler, PeersConfig};
+use crate::config::{Class, Handler, Identity, PeersConfig, TlsConfig};
 use crate::link::Link;
 use crate::serve::{Server, accept_all};
 use bytes::Bytes;
-use parking_lot::Mutex;
-use raft_api::{NodeId, ShardId};
-use std::collections::HashMap;
+use parking_lot::{Mutex, RwLock};
+use raft_api::{NodeId, NodeInfo, ShardId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub struct Peers {
-    own: NodeId,
-    links: HashMap<(NodeId, Class), Link>,
+    own: Identity,
+    tls: Option<TlsConfig>,
+    /// PEERS-1: nobody is added once `stop` is true, so that `shutdown` ends every link there is.
+    known: RwLock<BTreeMap<NodeId, Known>>,
     stop: watch::Sender<bool>,
     accepting: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A peer that requests can go to.
+struct Known {
+    peer_addr: String,
+    /// By `Class as usize`.
+    links: [Arc<Link>; Class::ALL.len()],
+    /// Ends this peer's connections; so does dropping it.
+    stop: watch::Sender<bool>,
 }
 
 impl Peers {
@@ -25,39 +36,67 @@ impl Peers {
     pub fn new(config: PeersConfig, handler: Arc<dyn Handler>) -> Arc<Peers> {
         let own = config.identity;
         let (stop, stopped) = watch::channel(false);
-        let others = || config.peers.iter().filter(|peer| peer.id != own.node);
-        let links = others()
-            .flat_map(|peer| Class::ALL.map(|class| (peer, class)))
-            .map(|(peer, class)| {
-                let link = Link::new(own, peer.clone(), config.tls.clone(), stopped.clone());
-                ((peer.id, class), link)
-            })
-            .collect();
         let server = Server {
             own,
-            members: others().map(|peer| peer.id).collect(),
             tls: config.tls.clone(),
             handler,
         };
         let accepting = tokio::spawn(accept_all(Arc::new(server), config.listener, stopped));
-        Arc::new(Peers {
-            own: own.node,
-            links,
+        let peers = Peers {
+            own,
+            tls: config.tls,
+            known: RwLock::default(),
             stop,
             accepting: Mutex::new(Some(accepting)),
-        })
+        };
+        for peer in config.peers {
+            peers.know(peer);
+        }
+        Arc::new(peers)
     }
 
     pub fn own(&self) -> NodeId {
-        self.own
+        self.own.node
     }
 
-    /// All members but ourselves, in order.
+    /// All peers that requests can go to, in order.
     pub fn others(&self) -> Vec<NodeId> {
-        let mut others: Vec<NodeId> = self.links.keys().map(|(node, _)| *node).collect();
-        others.sort_unstable();
-        others.dedup();
-        others
+        self.known.read().keys().copied().collect()
+    }
+
+    /// From now on requests can go to this peer. One that is known under another address has moved: connections to
+    /// the old one end. Telling what is known already, or of ourselves, changes nothing.
+    pub fn know(&self, peer: NodeInfo) {
+        let mut known = self.known.write();
+        let is_known = known
+            .get(&peer.id)
+            .is_some_and(|known| known.peer_addr == peer.peer_addr);
+        if is_known || peer.id == self.own.node || *self.stop.borrow() {
+            return;
+        }
+        let (stop, stopped) = watch::channel(false);
+        let links = Class::ALL.map(|_| {
+            let link = Link::new(self.own, peer.clone(), self.tls.clone(), stopped.clone());
+            Arc::new(link)
+        });
+        let moved = known.insert(
+            peer.id,
+            Known {
+                peer_addr: peer.peer_addr,
+                links,
+                stop,
+            },
+        );
+        if let Some(old) = moved {
+            old.stop.send_replace(true);
+        }
+    }
+
+    /// Ends the connections to a peer; requests to it fail. It may still ask us.
+    pub fn forget(&self, node: NodeId) {
+        if let Some(old) = self.known.write().remove(&node) {
+            old.stop.send_replace(true);
+        }
     }
 
     /// Sends one request and waits for its answer, at most `timeout`. Dropping the future gives the answer up.
@@ -70,18 +109,26 @@ impl Peers {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, TransportError> {
-        match self.links.get(&(node, class)) {
+        match self.link(node, class) {
             Some(link) => link.request(shard, kind, body, timeout).await,
             None => Err(TransportError::Unreachable {
                 node,
-                reason: "it is not a member".into(),
+                reason: "its address is not known".into(),
             }),
         }
+    }
+
+    fn link(&self, node: NodeId, class: Class) -> Option<Arc<Link>> {
+        let known = self.known.read();
+        Some(known.get(&node)?.links[class as usize].clone())
     }
 
     /// Ends all connections and stops accepting; the port is free on return.
     pub async fn shutdown(&self) {
         self.stop.send_replace(true);
+        for known in self.known.read().values() {
+            known.stop.send_replace(true);
+        }
         let accepting = self.accepting.lock().take();
         if let Some(accepting) = accepting {
             let _ = accepting.await;

@@ -9,8 +9,6 @@ use crate::limits::{
 use crate::peers::stopped;
 use crate::socket::Socket;
 use bytes::Bytes;
-use raft_api::NodeId;
-use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
@@ -20,7 +18,6 @@ use tokio::task::JoinSet;
 
 pub(crate) struct Server {
     pub own: Identity,
-    pub members: HashSet<NodeId>,
     pub tls: Option<TlsConfig>,
     pub handler: Arc<dyn Handler>,
 }
@@ -59,9 +56,7 @@ impl Server {
     async fn serve(&self, tcp: TcpStream) -> io::Result<()> {
         let greeted = tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
             let mut socket = Socket::accept(tcp, self.tls.as_ref()).await?;
-            let node =
-                handshake::welcome(&mut socket, self.own, |node| self.members.contains(&node))
-                    .await?;
+            let node = handshake::welcome(&mut socket, self.own).await?;
             Ok::<_, io::Error>((socket, node))
         });
         let (socket, from) = greeted

@@ -41,17 +41,34 @@ fn identity(node: u64) -> Identity {
     }
 }
 
+fn node_at(node: u64, listener: &TcpListener) -> NodeInfo {
+    NodeInfo {
+        id: NodeId(node),
+        site: SiteName::new("a"),
+        peer_addr: listener.local_addr().unwrap().to_string(),
+    }
+}
+
+/// A node that knows nobody yet, and where it is.
+async fn alone(node: u64, tls: Option<TlsConfig>) -> (Arc<Peers>, NodeInfo) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let info = node_at(node, &listener);
+    let config = PeersConfig {
+        identity: identity(node),
+        listener,
+        peers: Vec::new(),
+        tls,
+    };
+    (Peers::new(config, Arc::new(Echo)), info)
+}
+
 /// Two nodes that know each other, as `who` says they are.
 async fn pair(who: [Identity; 2], tls: [Option<TlsConfig>; 2]) -> [Arc<Peers>; 2] {
     let mut listeners = Vec::new();
     let mut peers = Vec::new();
     for node in 1..=2 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        peers.push(NodeInfo {
-            id: NodeId(node),
-            site: SiteName::new("a"),
-            peer_addr: listener.local_addr().unwrap().to_string(),
-        });
+        peers.push(node_at(node, &listener));
         listeners.push(listener);
     }
     let mut nodes = Vec::new();
@@ -91,7 +108,7 @@ async fn strangers_are_refused_with_the_reason_and_nothing_is_sent() {
     };
     check([other(|i| i.cluster = [8; 16]), two], "another cluster").await;
     check([other(|i| i.incarnation = 2), two], "incarnation").await;
-    check([other(|i| i.node = NodeId(77)), two], "not a member").await;
+    check([identity(1), identity(1)], "we are node 1").await;
     check([identity(1), identity(3)], "it is node 3").await;
 }
 
@@ -134,6 +151,38 @@ async fn failures_say_whether_the_peer_may_have_seen_the_request() {
     assert!(gone.is_unsent(), "{gone}");
 }
 
+#[tokio::test]
+async fn peers_come_move_and_go_while_the_node_runs() {
+    let (a, a_at) = alone(1, None).await;
+    let (b, b_at) = alone(2, None).await;
+    assert!(ask(&a, 1, "").await.unwrap_err().is_unsent());
+    a.know(b_at.clone());
+    a.know(a_at);
+    assert_eq!(a.others(), [NodeId(2)]);
+    assert_eq!(ask(&a, 1, "").await.unwrap(), "1 5 1 ");
+    assert_eq!(b.others(), [], "whoever asks us need not be known");
+
+    let waits = {
+        let a = a.clone();
+        tokio::spawn(async move { ask(&a, 8, "").await })
+    };
+    // The answer to a later request on the same connection shows that the first one has been sent.
+    ask(&a, 1, "").await.unwrap();
+    a.know(b_at);
+    assert!(ask(&a, 1, "").await.is_ok());
+    assert!(!waits.is_finished(), "telling again must end nothing");
+    let (_moved, new_at) = alone(2, None).await;
+    a.know(new_at);
+    let ended = waits.await.unwrap().unwrap_err();
+    assert_eq!(ended, TransportError::Closed(NodeId(2)));
+    b.shutdown().await;
+    assert_eq!(ask(&a, 1, "there").await.unwrap(), "1 5 1 there");
+
+    a.forget(NodeId(2));
+    assert_eq!(a.others(), []);
+    assert!(ask(&a, 1, "").await.unwrap_err().is_unsent());
+}
+
 /// A certificate authority and certificates of nodes 1 to 3.
 fn authority() -> impl Fn(u64) -> TlsConfig {
     let key = KeyPair::generate().unwrap();
@@ -168,4 +217,18 @@ async fn tls_lets_in_whom_the_certificate_names_and_nobody_else() {
     check([Some(foreign(1)), Some(ours(2))]).await;
     check([None, Some(ours(2))]).await;
     check([Some(ours(1)), None]).await;
+}
+
+#[tokio::test]
+async fn a_node_that_nobody_listed_is_let_in_by_its_certificate_alone() {
+    let (ours, foreign) = (authority(), authority());
+    let (_b, b_at) = alone(2, Some(ours(2))).await;
+    let ask_as_three = async |tls| {
+        let (three, _) = alone(3, Some(tls)).await;
+        three.know(b_at.clone());
+        ask(&three, 1, "").await
+    };
+    assert_eq!(ask_as_three(ours(3)).await.unwrap(), "3 5 1 ");
+    assert!(ask_as_three(ours(4)).await.unwrap_err().is_unsent());
+    assert!(ask_as_three(foreign(3)).await.unwrap_err().is_unsent());
 }
