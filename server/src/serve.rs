@@ -242,10 +242,12 @@ async fn start_raft(
         id: me,
         site: own.site,
         members,
+        join: false,
         shards: ids,
         journal,
         peers,
         timing: Default::default(),
+        log: Default::default(),
     };
     raft_node::Node::start(node_config, machines)
         .await

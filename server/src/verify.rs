@@ -58,7 +58,10 @@ pub fn run(args: &Verify) -> Result<()> {
         } => {
             logs.entry(shard).or_default().split_off(&first_removed);
         }
-        Scanned::Vote { .. } | Scanned::Purge { .. } => {}
+        Scanned::Vote { .. }
+        | Scanned::Purge { .. }
+        | Scanned::Adopted { .. }
+        | Scanned::CheckpointPart { .. } => {}
     })
     .context("the journal cannot be read (is the node still running?)")?;
 

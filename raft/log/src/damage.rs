@@ -10,6 +10,9 @@ pub enum Meaning {
     Vote,
     Truncate,
     Purge,
+    /// An entry that came with a snapshot, for a reference.
+    Adopted,
+    CheckpointPart,
     /// A batch's own head: what was in the batch is intact unless another damage says otherwise.
     BatchHead,
     /// A seal: it held no data.
@@ -37,6 +40,8 @@ impl Meaning {
             Meaning::Vote => "a copy of a vote",
             Meaning::Truncate => "the record that entries were truncated",
             Meaning::Purge => "the record that entries were purged",
+            Meaning::Adopted => "an entry that came with a snapshot",
+            Meaning::CheckpointPart => "a part of a checkpoint",
             Meaning::BatchHead => "the head of a batch, whose frames are judged by themselves",
             Meaning::Seal => "a seal, which held no data",
             Meaning::Footer => "a segment's table of contents, which is rebuilt from its frames",

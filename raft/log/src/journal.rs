@@ -2,7 +2,8 @@
 //! `read` and `payload` of entries that are no longer in memory.
 
 use crate::format::FrameKind;
-use crate::judge::Concern;
+use crate::judge::{Concern, meaning_of};
+use crate::kept::kind_of;
 use crate::place::Place;
 use crate::queue::{Item, Queued};
 use crate::read::{ReadFault, Wanted, read_frame};
@@ -10,9 +11,8 @@ use crate::sealed::check_file;
 use crate::segments::Readers;
 use crate::state::{Shared, State};
 use crate::{
-    AppendError, Damage, Disk, EntryKind, FlushDone, Hole, Identity, JournalBroken, Meaning,
-    NewEntry, OpenError, Options, Recovery, ShardLog, Stats, Step, StoredEntry, Writer, limits,
-    recover,
+    AppendError, Damage, Disk, FlushDone, Hole, Identity, JournalBroken, NewEntry, OpenError,
+    Options, Recovery, ShardLog, Stats, Step, StoredEntry, Writer, limits, recover,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -75,7 +75,7 @@ impl Journal {
         ))
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }
 
@@ -288,6 +288,16 @@ impl Journal {
         range: Range<u64>,
         max_bytes: usize,
     ) -> Result<Vec<StoredEntry>, EntriesError> {
+        self.read_from(shard, range, max_bytes, false)
+    }
+
+    pub(crate) fn read_from(
+        &self,
+        shard: ShardId,
+        range: Range<u64>,
+        max_bytes: usize,
+        purged_too: bool,
+    ) -> Result<Vec<StoredEntry>, EntriesError> {
         enum Found {
             Memory(Bytes),
             Disk(Place),
@@ -298,7 +308,10 @@ impl Journal {
             let Some(log) = state.shards.get(&shard) else {
                 return Ok(Vec::new());
             };
-            let range = log.clamp(range);
+            let range = match purged_too {
+                true => log.clamp_history(range),
+                false => log.clamp(range),
+            };
             if log.hole.is_some() || state.lost_everything.is_some() {
                 return Err(EntriesError::Damaged {
                     shard,
@@ -327,7 +340,7 @@ impl Journal {
                         term: place.term(),
                         index,
                     },
-                    place.kind(),
+                    kind_of(shard, index, place)?,
                     found,
                 ));
             }
@@ -336,24 +349,20 @@ impl Journal {
         for (log_id, kind, found) in plan {
             let payload = match found {
                 Found::Memory(payload) => payload,
-                Found::Disk(place) => self.read_place(shard, log_id, place)?,
-            };
-            let unknown = EntriesError::Damaged {
-                shard,
-                index: log_id.index,
-                detail: "its kind is unknown to this version",
+                Found::Disk(place) => self.read_place(FrameKind::Entry, shard, log_id, place)?,
             };
             entries.push(StoredEntry {
                 log_id,
-                kind: EntryKind::from_code(kind).ok_or(unknown)?,
+                kind,
                 payload,
             });
         }
         Ok(entries)
     }
 
-    fn read_place(
+    pub(crate) fn read_place(
         &self,
+        kind: FrameKind,
         shard: ShardId,
         log_id: LogId,
         place: Place,
@@ -366,7 +375,7 @@ impl Journal {
             });
         };
         let wanted = Wanted {
-            kind: FrameKind::Entry,
+            kind,
             shard,
             term: log_id.term.0,
             index: index.0,
@@ -380,7 +389,7 @@ impl Journal {
                     batch: None,
                     shard: Some(shard),
                     log_id: Some(log_id),
-                    meaning: Meaning::Entry,
+                    meaning: meaning_of(kind),
                 };
                 self.note(vec![(damage, Concern::Shard(shard))]);
                 EntriesError::Damaged {
@@ -520,22 +529,24 @@ impl Journal {
 
 impl raft_api::Entries for Journal {
     fn payload(&self, shard: ShardId, index: LogIndex) -> Result<Bytes, EntriesError> {
-        let (log_id, place) = {
+        let (kind, log_id, place) = {
             let state = self.shared().state.lock();
-            let place = state.shards.get(&shard).and_then(|log| log.place(index));
+            let log = state.shards.get(&shard);
+            if let Some(place) = log.and_then(|log| log.kept.adopted(index)) {
+                let term = place.term();
+                drop(state);
+                let log_id = LogId { term, index };
+                return self.read_place(FrameKind::Adopted, shard, log_id, place);
+            }
+            let place = log.and_then(|log| log.place(index));
             let place = place.ok_or(EntriesError::Missing { shard, index })?;
             if let Some(payload) = state.recent.get(shard, index) {
                 return Ok(payload);
             }
-            (
-                LogId {
-                    term: place.term(),
-                    index,
-                },
-                place,
-            )
+            let term = place.term();
+            (FrameKind::Entry, LogId { term, index }, place)
         };
-        self.read_place(shard, log_id, place)
+        self.read_place(kind, shard, log_id, place)
     }
 }
 

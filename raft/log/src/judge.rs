@@ -448,7 +448,7 @@ pub(crate) fn damaged_row(file: &str, row: &Row, batch: Option<u64>) -> (Damage,
         bytes: row.frame_bytes(),
         batch,
         shard: Some(row.shard),
-        log_id: matches!(row.kind, FrameKind::Entry | FrameKind::Purge).then(|| row.log_id()),
+        log_id: has_log_id(row.kind).then(|| row.log_id()),
         meaning: meaning_of(row.kind),
     };
     let concern = match row.kind {
@@ -459,7 +459,7 @@ pub(crate) fn damaged_row(file: &str, row: &Row, batch: Option<u64>) -> (Damage,
     (damage, concern)
 }
 
-fn meaning_of(kind: FrameKind) -> Meaning {
+pub(crate) fn meaning_of(kind: FrameKind) -> Meaning {
     match kind {
         FrameKind::Entry => Meaning::Entry,
         FrameKind::Vote => Meaning::Vote,
@@ -468,7 +468,16 @@ fn meaning_of(kind: FrameKind) -> Meaning {
         FrameKind::BatchHead => Meaning::BatchHead,
         FrameKind::Seal => Meaning::Seal,
         FrameKind::Footer => Meaning::Footer,
+        FrameKind::Adopted => Meaning::Adopted,
+        FrameKind::Part => Meaning::CheckpointPart,
     }
+}
+
+fn has_log_id(kind: FrameKind) -> bool {
+    matches!(
+        kind,
+        FrameKind::Entry | FrameKind::Purge | FrameKind::Adopted | FrameKind::Part
+    )
 }
 
 pub(crate) fn stretch(file: &str, gap: Gap, batch: Option<u64>, meaning: Meaning) -> Damage {

@@ -319,6 +319,15 @@ fn item_head(item: &Item, batch: u64) -> Option<FrameHead> {
             first_removed.0,
         ),
         Item::Purge { upto, .. } => (FrameKind::Purge, 0, upto.term.0, upto.index.0),
+        Item::Adopted { entry, .. } => (
+            FrameKind::Adopted,
+            entry.kind as u8,
+            entry.log_id.term.0,
+            entry.log_id.index.0,
+        ),
+        Item::Part { log_id, part, .. } => {
+            (FrameKind::Part, part.code(), log_id.term.0, log_id.index.0)
+        }
         Item::Nothing => return None,
     };
     Some(FrameHead {

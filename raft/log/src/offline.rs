@@ -6,7 +6,7 @@ use crate::place::Spot;
 use crate::read::{Wanted, read_frame};
 use crate::recover::{Cut, LOCK_NAME, find_votes, lock};
 use crate::segments::Readers;
-use crate::{Damage, Disk, EntryKind, Hole, Identity, OpenError, ShardLog};
+use crate::{CheckpointPart, Damage, Disk, EntryKind, Hole, Identity, OpenError, ShardLog};
 use bytes::Bytes;
 use raft_api::{LogId, LogIndex, ShardId};
 use std::path::Path;
@@ -33,6 +33,19 @@ pub enum Scanned {
     Purge {
         shard: ShardId,
         upto: LogId,
+    },
+    /// Came with a snapshot, for references; not part of Raft's log here.
+    Adopted {
+        shard: ShardId,
+        log_id: LogId,
+        kind: EntryKind,
+        payload: Bytes,
+    },
+    CheckpointPart {
+        shard: ShardId,
+        log_id: LogId,
+        part: CheckpointPart,
+        payload: Bytes,
     },
 }
 
@@ -148,6 +161,23 @@ fn visit_frames(
                 FrameKind::Purge => Scanned::Purge {
                     shard,
                     upto: row.log_id(),
+                },
+                FrameKind::Adopted => {
+                    let Some(kind) = EntryKind::from_code(row.entry_kind) else {
+                        continue;
+                    };
+                    Scanned::Adopted {
+                        shard,
+                        log_id: row.log_id(),
+                        kind,
+                        payload,
+                    }
+                }
+                FrameKind::Part => Scanned::CheckpointPart {
+                    shard,
+                    log_id: row.log_id(),
+                    part: CheckpointPart::from_code(row.entry_kind),
+                    payload,
                 },
                 FrameKind::BatchHead | FrameKind::Seal | FrameKind::Footer => continue,
             };

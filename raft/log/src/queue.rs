@@ -1,6 +1,6 @@
 //! What callers hand over, and how it waits for the writer.
 
-use crate::JournalBroken;
+use crate::{CheckpointPart, JournalBroken};
 use bytes::Bytes;
 use raft_api::{LogId, LogIndex, ShardId};
 
@@ -61,6 +61,18 @@ pub(crate) enum Item {
         upto: LogId,
         last: LogId,
     },
+    /// A committed entry of another node's log, which something here refers to.
+    Adopted {
+        shard: ShardId,
+        entry: NewEntry,
+    },
+    /// A part of the shard's state at `log_id`.
+    Part {
+        shard: ShardId,
+        log_id: LogId,
+        part: CheckpointPart,
+        payload: Bytes,
+    },
     Nothing,
 }
 
@@ -75,14 +87,17 @@ impl Item {
             Item::Entry { shard, .. }
             | Item::Vote { shard, .. }
             | Item::Truncate { shard, .. }
-            | Item::Purge { shard, .. } => Some(*shard),
+            | Item::Purge { shard, .. }
+            | Item::Adopted { shard, .. }
+            | Item::Part { shard, .. } => Some(*shard),
             Item::Nothing => None,
         }
     }
 
     pub fn payload(&self) -> &[u8] {
         match self {
-            Item::Entry { entry, .. } => &entry.payload,
+            Item::Entry { entry, .. } | Item::Adopted { entry, .. } => &entry.payload,
+            Item::Part { payload, .. } => payload,
             Item::Vote { vote, .. } => vote,
             Item::Truncate { .. } | Item::Purge { .. } | Item::Nothing => &[],
         }

@@ -5,7 +5,7 @@ use crate::format::{FrameKind, Row};
 use crate::judge::{Concern, damaged_row};
 use crate::place::{Place, Spot};
 use crate::shard_log::ShardState;
-use crate::{Damage, Hole, limits};
+use crate::{CheckpointPart, Damage, Hole, limits};
 use raft_api::{LogIndex, ShardId, Term};
 use std::collections::BTreeMap;
 
@@ -106,6 +106,15 @@ impl Replay {
             }
             FrameKind::Purge => {
                 state.purge(row.log_id());
+            }
+            FrameKind::Adopted => {
+                let place = Place::flushed(Term(row.term), row.entry_kind, spot);
+                state.kept.adopt(LogIndex(row.index), place);
+            }
+            FrameKind::Part => {
+                let part = CheckpointPart::from_code(row.entry_kind);
+                let place = Place::flushed(Term(row.term), row.entry_kind, spot);
+                state.kept.part(row.log_id(), part, place);
             }
             FrameKind::BatchHead | FrameKind::Seal | FrameKind::Footer => {}
         }

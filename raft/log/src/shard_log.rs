@@ -5,8 +5,9 @@
 //! LOG-3: a purge forgets no place: payloads stay readable.
 //! LOG-4: indexes in runs rise, and runs do not overlap.
 
-use crate::Hole;
+use crate::kept::Kept;
 use crate::place::{Place, Spot};
+use crate::{EntryKind, Hole};
 use bytes::Bytes;
 use raft_api::{LogId, LogIndex};
 use std::collections::VecDeque;
@@ -50,6 +51,7 @@ pub(crate) struct ShardState {
     /// Rises with each vote that is saved; the newest number wins at recovery.
     pub vote_number: u64,
     pub hole: Option<Hole>,
+    pub kept: Kept,
 }
 
 impl Default for ShardState {
@@ -65,6 +67,7 @@ impl Default for ShardState {
             vote: None,
             vote_number: 0,
             hole: None,
+            kept: Kept::default(),
         }
     }
 }
@@ -82,7 +85,11 @@ impl ShardState {
 
     /// Nothing was ever written for it: somebody only asked.
     pub fn is_empty(&self) -> bool {
-        self.last.is_none() && self.vote.is_none() && self.hole.is_none() && self.runs.is_empty()
+        self.last.is_none()
+            && self.vote.is_none()
+            && self.hole.is_none()
+            && self.runs.is_empty()
+            && self.kept.is_empty()
     }
 
     pub fn last(&self) -> Option<LogId> {
@@ -187,6 +194,22 @@ impl ShardState {
         let end = self.last.map_or(0, |last| last.index.0 + 1).min(range.end);
         let start = range.start.max(self.first().0);
         start..end.max(start)
+    }
+
+    /// The same, but from the first entry that is still here, purged or not.
+    pub fn clamp_history(&self, range: std::ops::Range<u64>) -> std::ops::Range<u64> {
+        let end = self.last.map_or(0, |last| last.index.0 + 1).min(range.end);
+        range.start..end.max(range.start)
+    }
+
+    /// The index of the newest entry of `kind` at or below `upto`.
+    pub fn newest_of(&self, kind: EntryKind, upto: LogIndex) -> Option<LogIndex> {
+        self.runs.iter().rev().find_map(|run| {
+            let upto = (upto.0 + 1).saturating_sub(run.first);
+            let mut places = run.places.iter().take(upto as usize);
+            let at = places.rposition(|place| place.kind() == kind as u8)?;
+            Some(LogIndex(run.first + at as u64))
+        })
     }
 
     /// The frame of `ticket` is flushed. Nothing happens if the entry was truncated in the meantime (and perhaps

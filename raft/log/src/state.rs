@@ -1,6 +1,6 @@
 //! What the callers' threads and the writer share.
 
-use crate::place::Spot;
+use crate::place::{Place, Spot};
 use crate::queue::{Item, Queued};
 use crate::recent::Recent;
 use crate::segments::Readers;
@@ -8,7 +8,7 @@ use crate::shard_log::ShardState;
 use crate::space::{Allocator, Space, cost, slack};
 use crate::{AppendError, Damage, Hole, JournalBroken, Options, Stats, limits};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use raft_api::ShardId;
+use raft_api::{LogId, ShardId};
 use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::watch;
 
@@ -128,6 +128,24 @@ impl State {
                 if let Some(state) = self.shards.get_mut(shard) {
                     state.complete_purge(*upto);
                 }
+            }
+            Item::Adopted { shard, entry } => {
+                let kept = &mut self.shards.entry(*shard).or_default().kept;
+                let LogId { term, index } = entry.log_id;
+                kept.adopt(index, Place::flushed(term, entry.kind as u8, spot));
+            }
+            Item::Part {
+                shard,
+                log_id,
+                part,
+                ..
+            } => {
+                let kept = &mut self.shards.entry(*shard).or_default().kept;
+                kept.part(
+                    *log_id,
+                    *part,
+                    Place::flushed(log_id.term, part.code(), spot),
+                );
             }
             Item::Vote { .. } | Item::Truncate { .. } | Item::Nothing => {}
         }

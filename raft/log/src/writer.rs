@@ -463,7 +463,9 @@ fn note_item(
         Item::Entry { entry, .. } => Some(entry.log_id),
         Item::Truncate { last, .. } => *last,
         Item::Purge { last, .. } => Some(*last),
-        Item::Vote { .. } | Item::Nothing => last.get(&shard).copied(),
+        Item::Vote { .. } | Item::Adopted { .. } | Item::Part { .. } | Item::Nothing => {
+            last.get(&shard).copied()
+        }
     };
     match ends_with {
         Some(log_id) => last.insert(shard, log_id),

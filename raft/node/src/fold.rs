@@ -19,6 +19,11 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         else {
             return;
         };
+        let one_at_a_time = shared.folding.clone().lock_owned().await;
+        if upto <= *shared.folded.borrow() {
+            // A snapshot came meanwhile.
+            continue;
+        }
         let task = shared.clone();
         let folded = tokio::task::spawn_blocking(move || fold_batch(&task, upto)).await;
         match folded {
@@ -26,19 +31,23 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Ok(Err(reason)) => return shared.fail(reason),
             Err(error) => return shared.fail(format!("the state machine failed: {error}")),
         }
+        drop(one_at_a_time);
     }
 }
 
-type Outcomes = Vec<(u64, Bytes)>;
+pub(crate) type Outcomes = Vec<(u64, Bytes)>;
 
 /// Blocking: reads from the journal and lets the state machine write its views.
-fn fold_batch(shared: &Shared, upto: Option<LogIndex>) -> Result<(LogId, Outcomes), String> {
+pub(crate) fn fold_batch(
+    shared: &Shared,
+    upto: Option<LogIndex>,
+) -> Result<(LogId, Outcomes), String> {
     let start = shared.folded.borrow().map_or(0, |folded| folded.0 + 1);
     let end = upto.map_or(0, |upto| upto.0 + 1);
     let range = start..end.min(start + MAX_FOLD_ENTRIES);
     let stored = shared
         .journal
-        .read(shared.shard, range, MAX_FOLD_BYTES)
+        .history(shared.shard, range, MAX_FOLD_BYTES)
         .map_err(|error| error.to_string())?;
     let mut entries = Vec::with_capacity(stored.len());
     for (entry, index) in stored.into_iter().zip(start..) {

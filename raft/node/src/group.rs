@@ -70,13 +70,13 @@ impl Group for RaftGroup {
 }
 
 impl RaftGroup {
-    fn leader(&self) -> Option<NodeId> {
+    pub fn leader(&self) -> Option<NodeId> {
         let metrics = self.raft.metrics();
         let leader = metrics.borrow_watched().current_leader;
         leader.map(NodeId)
     }
 
-    async fn ask(
+    pub async fn ask(
         &self,
         node: NodeId,
         kind: u8,

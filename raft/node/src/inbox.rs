@@ -1,9 +1,11 @@
 //! Peers' messages come in here, and go to the group they name.
 
+use crate::change;
 use crate::group::{RaftGroup, proposed_bytes, read_mark_out};
 use crate::network::transfer_answer_out;
 use crate::shared::raise;
 use crate::wire::{self, WireAppend, WireMark, kind};
+use crate::{snapshot_in, snapshot_out};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -68,6 +70,18 @@ impl Handler for Inbox {
             kind::MARK => {
                 let mark = WireMark::decode(body).map_err(text)?.mark;
                 raise(&group.shared.told, mark.map(LogIndex));
+                Ok(Bytes::new())
+            }
+            kind::OFFER => snapshot_in::offered(&group, from, body).await,
+            kind::PART => snapshot_out::part(&group.shared, body).await,
+            kind::PAYLOADS => snapshot_out::payloads(&group.shared, body).await,
+            kind::CHANGE => {
+                let change = change::change_in(body).map_err(text)?;
+                let changed = group.change_here(change).await;
+                Ok(wire::bytes(&change::changed_out(&changed)))
+            }
+            kind::HOLD => {
+                group.hold();
                 Ok(Bytes::new())
             }
             _ => Err(format!(

@@ -1,10 +1,10 @@
 //! Agreement of one node: a Raft group for each shard over one journal, and the mark that gates what may be shown.
 //! Enters: commands, peers' messages, the journal. Leaves: entries to `StateMachine`s in order, outcomes, `GroupStatus`.
 //! It must never know what a payload means, how the journal keeps it, or how a view is built from it.
-//! No snapshots yet: nothing is purged from Raft's log, so no member can need one; `full_snapshot` answers with an error.
 //! Read first: `mark.rs`.
 
 mod admission;
+mod change;
 mod error;
 mod fold;
 mod gate;
@@ -14,15 +14,20 @@ pub mod limits;
 mod log_store;
 mod machine;
 mod mark;
+mod members;
 mod network;
 mod node;
 mod prefer;
 mod shared;
+mod snapshot_in;
+mod snapshot_out;
+mod start;
 mod status;
 #[cfg(test)]
 mod tests;
 mod types;
 mod wire;
 
+pub use change::{Change, ChangeError};
 pub use error::NodeError;
-pub use node::{Asker, Node, NodeConfig, Timing};
+pub use node::{Asker, LogKeeping, Node, NodeConfig, Timing};

@@ -50,3 +50,23 @@ pub const PREFERENCE_CHECK: Duration = Duration::from_secs(5);
 pub const PREFERENCE_CONTACT: Duration = Duration::from_secs(1);
 /// A successor may be so many entries behind: it fetches nothing before it leads.
 pub const PREFERENCE_LAG_ENTRIES: u64 = 64;
+
+/// Of one part of a snapshot, and of the payloads that are fetched in one answer: they must fit a peers' frame.
+pub const SNAPSHOT_PART_BYTES: usize = 1 << 20;
+/// Payloads asked for at once: their indexes fit 2 KiB.
+pub const SNAPSHOT_PAYLOADS_MAX: usize = 256;
+/// How long the receiver lets an offer wait for the end of the transfer before it says that it is under way.
+pub const SNAPSHOT_OFFER_WAIT: Duration = Duration::from_secs(2);
+/// An offer that is not answered within this counts as lost; the next one joins the same transfer.
+pub const SNAPSHOT_OFFER_TIMEOUT: Duration = Duration::from_secs(10);
+/// One part, or one batch of payloads: the sender reads them from disk.
+pub const SNAPSHOT_FETCH_TIMEOUT: Duration = Duration::from_secs(20);
+/// Fetching a part is tried so often before the transfer is given up; the leader then offers a new one.
+pub const SNAPSHOT_FETCH_TRIES: u32 = 5;
+/// Snapshots pinned at a time for each group: more members than this never need one at once.
+pub const SNAPSHOTS_SENT_MAX: usize = 4;
+
+/// A change of the membership: the joint configuration and the final one must both be agreed on.
+pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Leadership that an operator has moved stays there for so long, time enough to stop the other node.
+pub const TRANSFER_HOLD: Duration = Duration::from_secs(600);

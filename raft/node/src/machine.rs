@@ -4,33 +4,67 @@ use crate::shared::Shared;
 use crate::types::{
     Outcome, RaftLogId, RaftPayload, RaftStoredMembership, TypeConfig, from_raft, to_raft,
 };
+use crate::{snapshot_in, start};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use openraft::OptionalSend;
 use openraft::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use raft_api::{LogId, SnapshotSource};
 use std::io;
 use std::sync::Arc;
 
 #[derive(Clone)]
 pub(crate) struct Machine(pub Arc<Shared>);
 
-/// There is none, yet.
-pub(crate) type SnapshotData = Vec<u8>;
-
-fn no_snapshots() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::Unsupported,
-        "this version neither makes nor installs snapshots",
-    )
+/// What openraft carries from one of our calls to another.
+#[derive(Clone)]
+pub(crate) enum SnapshotData {
+    /// To be fetched from us.
+    Pinned(Arc<dyn SnapshotSource>),
+    /// The journal's checkpoint, complete and flushed.
+    InJournal,
+    /// Only its position counts: what may be purged.
+    Position,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Machine {
     type SnapshotData = SnapshotData;
 
+    /// Builds nothing: the views on stable storage are the snapshot.
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
-        Err(no_snapshots())
+        let shared = self.0.clone();
+        let built = tokio::task::spawn_blocking(move || {
+            let nothing = || io::Error::other("the views hold nothing on stable storage yet");
+            let flushed = shared.machine.flushed().ok_or_else(nothing)?;
+            let position = *shared.position.lock();
+            let at_position = position.filter(|position| position.index == flushed);
+            let log_id = at_position.or_else(|| shared.journal.log_id_at(shared.shard, flushed));
+            let membership = start::membership_at(&shared.journal, shared.shard, flushed);
+            Ok::<_, io::Error>((
+                log_id.ok_or_else(nothing)?,
+                membership.map_err(io::Error::other)?,
+            ))
+        });
+        let (log_id, membership) = built.await.map_err(io::Error::other)??;
+        Ok(snapshot_of(
+            log_id,
+            membership.unwrap_or_default(),
+            SnapshotData::Position,
+        ))
     }
+}
+
+fn snapshot_of(
+    log_id: LogId,
+    last_membership: RaftStoredMembership,
+    snapshot: SnapshotData,
+) -> SnapshotOf<TypeConfig, SnapshotData> {
+    let meta = SnapshotMetaOf::<TypeConfig> {
+        last_log_id: Some(to_raft(log_id)),
+        last_membership,
+    };
+    SnapshotOf::<TypeConfig, SnapshotData> { meta, snapshot }
 }
 
 impl RaftStateMachine<TypeConfig> for Machine {
@@ -63,6 +97,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                         let log_id = Some(entry.log_id);
                         let membership = RaftStoredMembership::new(log_id, membership);
                         shared.memberships.lock().push_back(membership);
+                        shared.tell_members();
                     }
                     if let Some(responder) = responder {
                         responder.send(Outcome(Bytes::new()));
@@ -78,17 +113,35 @@ impl RaftStateMachine<TypeConfig> for Machine {
         self.clone()
     }
 
-    async fn install_snapshot(
-        &mut self,
-        _meta: &SnapshotMetaOf<TypeConfig>,
-        _snapshot: SnapshotData,
-    ) -> Result<(), io::Error> {
-        Err(no_snapshots())
+    /// Nothing new is promised to the log before the views hold something on stable storage.
+    async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Machine> {
+        self.0.machine.flushed().map(|_| self.clone())
     }
 
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMetaOf<TypeConfig>,
+        _snapshot: SnapshotData,
+    ) -> Result<(), io::Error> {
+        snapshot_in::install(&self.0, meta).await
+    }
+
+    /// The views of this moment, pinned for whoever will fetch them.
     async fn get_current_snapshot(
         &mut self,
     ) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
-        Ok(None)
+        let shared = self.0.clone();
+        let _one_at_a_time = self.0.folding.clone().lock_owned().await;
+        if shared.position.lock().is_none() {
+            return Ok(None);
+        }
+        let membership = shared.folded_membership();
+        let pinned = tokio::task::spawn_blocking(move || shared.machine.snapshot());
+        let source = pinned
+            .await
+            .map_err(io::Error::other)?
+            .map_err(io::Error::other)?;
+        let data = SnapshotData::Pinned(source.clone());
+        Ok(Some(snapshot_of(source.log_id(), membership, data)))
     }
 }

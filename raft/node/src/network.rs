@@ -2,6 +2,7 @@
 
 use crate::machine::SnapshotData;
 use crate::shared::Shared;
+use crate::snapshot_out;
 use crate::types::{Place, RaftVote, TypeConfig, from_raft};
 use crate::wire::{self, Malformed, WireTransferAnswer, kind};
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, alias::LogIdOf};
 use prost::Message;
-use raft_api::NodeId;
+use raft_api::{NodeId, NodeInfo};
 use raft_transport::{Class, Peers, TransportError};
 use std::sync::Arc;
 
@@ -44,7 +45,13 @@ impl Network {
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Client;
 
-    async fn new_client(&mut self, target: u64, _node: &Place) -> Client {
+    async fn new_client(&mut self, target: u64, node: &Place) -> Client {
+        // A member that was added while we run is not in our configuration.
+        self.peers.know(NodeInfo {
+            id: NodeId(target),
+            site: node.site.clone(),
+            peer_addr: node.peer_addr.clone(),
+        });
         self.client(target, Class::Append)
     }
 
@@ -121,15 +128,13 @@ impl RaftNetworkV2<TypeConfig> for Client {
 
     async fn full_snapshot(
         &mut self,
-        _vote: RaftVote,
-        _snapshot: SnapshotOf<TypeConfig, SnapshotData>,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        vote: RaftVote,
+        snapshot: SnapshotOf<TypeConfig, SnapshotData>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let reason = "this version does not send snapshots";
-        Err(StreamingError::Unreachable(Unreachable::from_string(
-            reason,
-        )))
+        let (shared, peers) = (&self.shared, &self.peers);
+        snapshot_out::send(shared, peers, self.target, vote, snapshot, cancel).await
     }
 
     async fn transfer_leader(

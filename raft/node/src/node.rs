@@ -1,25 +1,24 @@
 //! A node: its groups, their tasks, and the peers they share.
 
 use crate::admission::Admission;
+use crate::change::{Change, ChangeError};
 use crate::error::NodeError;
 use crate::group::RaftGroup;
 use crate::inbox::Inbox;
-use crate::limits::{MAX_APPEND_ENTRIES, MAX_READ_BYTES};
+use crate::limits::{MAX_APPEND_ENTRIES, SNAPSHOT_OFFER_TIMEOUT};
 use crate::log_store::LogStore;
 use crate::machine::Machine;
 use crate::network::Network;
 use crate::shared::Shared;
-use crate::types::{Place, Raft, RaftStoredMembership, to_raft};
-use crate::{fold, mark, prefer, wire};
+use crate::types::{Place, Raft};
+use crate::{fold, mark, members, prefer, start, wire};
 use bytes::Bytes;
 use openraft::SnapshotPolicy;
 use parking_lot::Mutex;
-use raft_api::{
-    Group, Inbound, LogId, LogIndex, NodeId, NodeInfo, ShardId, SiteName, StateMachine,
-};
-use raft_log::{EntryKind, Journal};
-use raft_transport::{Class, Peers, PeersConfig};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use raft_api::{Group, Inbound, NodeId, NodeInfo, ShardId, SiteName, StateMachine};
+use raft_log::Journal;
+use raft_transport::{Class, Peers, PeersConfig, TransportError};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -28,12 +27,34 @@ use tokio::task::JoinSet;
 pub struct NodeConfig {
     pub id: NodeId,
     pub site: SiteName,
-    /// All members, this node among them: the founding membership of every group.
+    /// The founding membership of every group, this node among them. Later members come by `change`.
     pub members: Vec<NodeInfo>,
+    /// This node is to be added to groups that others have founded: it founds none.
+    pub join: bool,
     pub shards: Vec<ShardId>,
     pub journal: Journal,
     pub peers: PeersConfig,
     pub timing: Timing,
+    pub log: LogKeeping,
+}
+
+/// How much of Raft's log is kept, in entries of a group. What leaves it is still in the journal, but a member that
+/// needs it gets a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub struct LogKeeping {
+    /// The log is looked at after so many entries.
+    pub look_every: u64,
+    /// So many entries stay, although the views hold them on stable storage.
+    pub keep: u64,
+}
+
+impl Default for LogKeeping {
+    fn default() -> LogKeeping {
+        LogKeeping {
+            look_every: 10_000,
+            keep: 50_000,
+        }
+    }
 }
 
 /// The defaults are design §3's.
@@ -75,7 +96,7 @@ impl Node {
         machines: HashMap<ShardId, Arc<dyn StateMachine>>,
     ) -> Result<Node, NodeError> {
         let own = config.members.iter().find(|member| member.id == config.id);
-        if own.is_none_or(|own| own.site != config.site) {
+        if !config.join && own.is_none_or(|own| own.site != config.site) {
             return Err(NodeError::NotAMember);
         }
         let mut groups = Vec::new();
@@ -87,7 +108,7 @@ impl Node {
             }
             let machine = machines.get(shard).cloned();
             let machine = machine.ok_or(NodeError::NoStateMachine(*shard))?;
-            groups.push(Arc::new(open(&config, *shard, machine)?));
+            groups.push(Arc::new(start::open(&config, *shard, machine)?));
         }
         let inbox = Arc::new(Inbox::default());
         let peers = Peers::new(config.peers, inbox.clone());
@@ -97,10 +118,13 @@ impl Node {
             tasks: Mutex::default(),
         };
         let admission = Admission::new();
-        let founders = founders(&config.members, config.id);
+        let founders = founders(&config.members, config.id).filter(|_| !config.join);
         for shared in groups {
             let shard = shared.shard;
-            let started = match node.run(shared, config.timing, admission.clone()).await {
+            let started = match node
+                .run(shared, config.timing, config.log, admission.clone())
+                .await
+            {
                 Ok(raft) => found(&raft, shard, &founders).await,
                 Err(error) => Err(error),
             };
@@ -116,11 +140,13 @@ impl Node {
         &self,
         shared: Arc<Shared>,
         timing: Timing,
+        log_keeping: LogKeeping,
         admission: Admission,
     ) -> Result<Raft, NodeError> {
         let shard = shared.shard;
         let failed = |detail: String| NodeError::Raft { shard, detail };
-        let raft_config = raft_config(timing).map_err(|error| failed(error.to_string()))?;
+        let raft_config =
+            raft_config(timing, log_keeping).map_err(|error| failed(error.to_string()))?;
         let network = Network {
             shared: shared.clone(),
             peers: self.peers.clone(),
@@ -139,10 +165,8 @@ impl Node {
             tasks.spawn(fold::run(shared.clone()));
             tasks.spawn(mark::run(shared.clone(), raft.clone()));
             tasks.spawn(prefer::run(shared.clone(), raft.clone()));
-            for peer in self.peers.others() {
-                let (shared, raft) = (shared.clone(), raft.clone());
-                tasks.spawn(mark::push(shared, raft, self.peers.clone(), peer));
-            }
+            let (followed, peers) = (shared.clone(), self.peers.clone());
+            tasks.spawn(members::run(followed, raft.clone(), peers));
         }
         let group = RaftGroup {
             shared,
@@ -165,6 +189,13 @@ impl Node {
     pub fn failed(&self, shard: ShardId) -> Option<watch::Receiver<Option<String>>> {
         let groups = self.inbox.groups.read();
         Some(groups.get(&shard)?.shared.failed.subscribe())
+    }
+
+    /// Changes a shard's membership or leadership, wherever its leader is.
+    pub async fn change(&self, shard: ShardId, change: Change) -> Result<(), ChangeError> {
+        let group = self.inbox.groups.read().get(&shard).cloned();
+        let group = group.ok_or(ChangeError::NotRunning(shard))?;
+        group.change(change).await
     }
 
     /// From now on `answerer` answers what peers `ask`.
@@ -201,13 +232,29 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// `None`: the node did not answer within `limit`.
-    pub async fn ask(&self, node: NodeId, question: Bytes, limit: Duration) -> Option<Bytes> {
+    pub async fn ask(
+        &self,
+        node: NodeId,
+        question: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, TransportError> {
         let shard = ShardId::CONTROL;
         let answer =
             self.peers
                 .request(node, Class::Other, shard, wire::kind::ASK, question, limit);
-        answer.await.ok()
+        answer.await
+    }
+
+    /// The same of a node that may belong to no group yet: from now on it is known at this address.
+    pub async fn ask_at(
+        &self,
+        node: NodeInfo,
+        question: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, TransportError> {
+        let id = node.id;
+        self.peers.know(node);
+        self.ask(id, question, limit).await
     }
 }
 
@@ -244,7 +291,7 @@ async fn found(
     }
 }
 
-fn raft_config(timing: Timing) -> Result<openraft::Config, openraft::ConfigError> {
+fn raft_config(timing: Timing, log: LogKeeping) -> Result<openraft::Config, openraft::ConfigError> {
     let ms = |duration: Duration| duration.as_millis() as u64;
     openraft::Config {
         cluster_name: "gotthard".into(),
@@ -252,7 +299,11 @@ fn raft_config(timing: Timing) -> Result<openraft::Config, openraft::ConfigError
         election_timeout_min: ms(timing.election_min),
         election_timeout_max: ms(timing.election_max),
         max_payload_entries: MAX_APPEND_ENTRIES,
-        snapshot_policy: SnapshotPolicy::Never,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(log.look_every),
+        max_in_snapshot_log_to_keep: log.keep,
+        purge_batch_size: log.look_every.div_ceil(2),
+        // A snapshot's own bounds are ours (`snapshot_out.rs`).
+        install_snapshot_timeout: ms(SNAPSHOT_OFFER_TIMEOUT),
         // A leader that lost its unflushed tail must not go on in the same term (design §3, seen).
         enable_leader_restore: Some(false),
         enable_pre_vote: Some(true),
@@ -260,72 +311,4 @@ fn raft_config(timing: Timing) -> Result<openraft::Config, openraft::ConfigError
         ..Default::default()
     }
     .validate()
-}
-
-/// Checks the views against the journal, and finds the membership at the fold's position.
-fn open(
-    config: &NodeConfig,
-    shard: ShardId,
-    machine: Arc<dyn StateMachine>,
-) -> Result<Shared, NodeError> {
-    let journal = config.journal.clone();
-    let position = machine.applied();
-    let mut memberships = VecDeque::new();
-    if let Some(applied) = position {
-        memberships.extend(membership_at(&journal, shard, applied)?);
-    }
-    let folded = position.map(|position| position.index);
-    Ok(Shared {
-        shard,
-        own: config.id,
-        machine,
-        told: watch::Sender::new(journal.log_state(shard).mark.max(folded)),
-        handed: watch::Sender::new(position),
-        mark: watch::Sender::new(folded),
-        folded: watch::Sender::new(folded),
-        position: Mutex::new(position),
-        responders: Mutex::default(),
-        memberships: Mutex::new(memberships),
-        failed: watch::Sender::new(None),
-        journal,
-    })
-}
-
-/// Reads the shard's log up to `applied`; once, at start.
-fn membership_at(
-    journal: &Journal,
-    shard: ShardId,
-    applied: LogId,
-) -> Result<Option<RaftStoredMembership>, NodeError> {
-    let unreadable = |detail: String| NodeError::Journal { shard, detail };
-    let end = applied.index.0 + 1;
-    let mut next = 0;
-    let mut found = None;
-    let mut last = None;
-    while next < end {
-        let entries = journal
-            .read(shard, next..end, MAX_READ_BYTES)
-            .map_err(|error| unreadable(error.to_string()))?;
-        let Some(entry) = entries.last() else { break };
-        next = entry.log_id.index.0 + 1;
-        last = Some(entry.log_id);
-        let newest = entries
-            .into_iter()
-            .rfind(|entry| entry.kind == EntryKind::Membership);
-        if let Some(entry) = newest {
-            let membership = wire::membership_in(entry.payload);
-            let membership = membership.map_err(|error| unreadable(error.to_string()))?;
-            let log_id = Some(to_raft(entry.log_id));
-            found = Some(RaftStoredMembership::new(log_id, membership));
-        }
-    }
-    if last != Some(applied) {
-        let LogId { index, .. } = applied;
-        return Err(views_ahead(shard, index));
-    }
-    Ok(found)
-}
-
-fn views_ahead(shard: ShardId, applied: LogIndex) -> NodeError {
-    NodeError::ViewsAhead { shard, applied }
 }

@@ -10,7 +10,7 @@ use openraft::async_runtime::WatchReceiver;
 use raft_api::{NodeId, ShardId, SiteName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// The member that should lead the shard. Every node comes to the same answer.
 pub(crate) fn preferred<'a>(
@@ -54,6 +54,13 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
     let mut before = None;
     loop {
         tick.tick().await;
+        let is_held = shared
+            .held_until
+            .lock()
+            .is_some_and(|until| Instant::now() < until);
+        if is_held {
+            continue;
+        }
         let metrics = raft.metrics();
         let to = successor(&metrics.borrow_watched(), shared.own, shared.shard);
         if let Some(node) = to.filter(|_| to == before) {

@@ -3,14 +3,16 @@
 //! FOLD-1: `folded` ≤ `mark` ≤ `handed`: nothing is folded that is not committed here and covered by the mark.
 //! FOLD-2: a proposal's responder is queued before its position is handed over, so the fold finds it.
 
+use crate::snapshot_in::Receiving;
 use crate::types::{RaftLogId, RaftStoredMembership, TypeConfig};
 use openraft::storage::ApplyResponder;
 use parking_lot::Mutex;
-use raft_api::{LogId, LogIndex, NodeId, ShardId, StateMachine};
+use raft_api::{LogId, LogIndex, NodeId, NodeInfo, ShardId, SnapshotSource, StateMachine};
 use raft_log::Journal;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub(crate) struct Shared {
     pub shard: ShardId,
@@ -28,8 +30,18 @@ pub(crate) struct Shared {
     pub position: Mutex<Option<LogId>>,
     /// Of our own proposals, by index; their number is bounded by admission.
     pub responders: Mutex<VecDeque<(u64, ApplyResponder<TypeConfig>)>>,
+    /// Held while entries are folded or a snapshot is installed: one at a time changes the views.
+    pub folding: Arc<tokio::sync::Mutex<()>>,
     /// Memberships that were handed over, oldest first; all but the last one before `position` are dropped.
     pub memberships: Mutex<VecDeque<RaftStoredMembership>>,
+    /// The nodes of the newest membership that was handed over.
+    pub members: watch::Sender<Vec<NodeInfo>>,
+    /// An operator has moved leadership by hand: until then it is not moved back.
+    pub held_until: Mutex<Option<Instant>>,
+    /// Snapshots that are being fetched from us, by their number.
+    pub sending: Mutex<HashMap<u64, Arc<dyn SnapshotSource>>>,
+    /// The snapshot that we are fetching.
+    pub receiving: Mutex<Option<Receiving>>,
     /// Why the fold or consensus has stopped for good; the process must stop.
     pub failed: watch::Sender<Option<String>>,
 }
@@ -49,6 +61,25 @@ impl Shared {
     pub fn fail(&self, reason: String) {
         tracing::error!(shard = %self.shard, reason, "the group stops");
         self.failed.send_replace(Some(reason));
+    }
+
+    /// After a change of `memberships`.
+    pub fn tell_members(&self) {
+        let memberships = self.memberships.lock();
+        let Some(newest) = memberships.back() else {
+            return;
+        };
+        let nodes = newest.membership().nodes().map(|(id, place)| NodeInfo {
+            id: NodeId(*id),
+            site: place.site.clone(),
+            peer_addr: place.peer_addr.clone(),
+        });
+        let nodes: Vec<NodeInfo> = nodes.collect();
+        self.members.send_if_modified(|members| {
+            let is_news = *members != nodes;
+            *members = nodes;
+            is_news
+        });
     }
 
     /// The newest membership at or before the fold's position.

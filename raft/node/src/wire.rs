@@ -3,8 +3,8 @@
 
 use crate::limits::MAX_MEMBERS;
 use crate::types::{
-    Payload, Place, RaftEntry, RaftLogId, RaftMembership, RaftPayload, RaftVote, TypeConfig,
-    from_raft, to_raft,
+    Payload, Place, RaftEntry, RaftLogId, RaftMembership, RaftPayload, RaftStoredMembership,
+    RaftVote, TypeConfig, from_raft, to_raft,
 };
 use bytes::Bytes;
 use openraft::raft::{
@@ -27,6 +27,14 @@ pub(crate) mod kind {
     pub const MARK: u8 = 7;
     /// A question of the node above us (`raft_api::Inbound`); belongs to no shard.
     pub const ASK: u8 = 8;
+    /// A snapshot is offered; its receiver then asks for `PART`s and `PAYLOADS`.
+    pub const OFFER: u8 = 9;
+    pub const PART: u8 = 10;
+    pub const PAYLOADS: u8 = 11;
+    /// A change of the membership, for the leader.
+    pub const CHANGE: u8 = 12;
+    /// Leadership will come, and is to stay for a while.
+    pub const HOLD: u8 = 13;
 }
 
 /// A peer's message, or a record of ours, that is not what it should be.
@@ -187,6 +195,97 @@ pub(crate) struct WireMark {
     pub mark: Option<u64>,
 }
 
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct WireOffer {
+    #[prost(message, required, tag = "1")]
+    pub vote: WireVote,
+    /// Names the snapshot in the sender's process.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    #[prost(message, required, tag = "3")]
+    pub position: WireLogId,
+    /// A `WireStoredMembership`.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub head: Bytes,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct WireOffered {
+    /// 1 under way, 2 installed (`vote`), 3 failed (`reason`).
+    #[prost(uint32, tag = "1")]
+    pub result: u32,
+    #[prost(message, optional, tag = "2")]
+    pub vote: Option<WireVote>,
+    #[prost(string, tag = "3")]
+    pub reason: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct WirePartWanted {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// `next` of the part before; empty for the first.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub cursor: Bytes,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct WirePart {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub bytes: Bytes,
+    /// Entries whose payloads this part names.
+    #[prost(uint64, repeated, tag = "2")]
+    pub needs: Vec<u64>,
+    /// Absent in the last part.
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    pub next: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct WirePayloadsWanted {
+    #[prost(uint64, repeated, tag = "1")]
+    pub wanted: Vec<u64>,
+}
+
+/// Of the wanted ones the first, as many as fit.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct WirePayloads {
+    #[prost(message, repeated, tag = "1")]
+    pub entries: Vec<WireEntry>,
+}
+
+/// A membership with the log id that it was agreed under. Also the first part of a checkpoint in the journal.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct WireStoredMembership {
+    #[prost(message, optional, tag = "1")]
+    pub log_id: Option<WireLogId>,
+    /// A `WireMembership`.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub membership: Bytes,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct WireChange {
+    /// 1 add a learner, 2 promote, 3 remove, 4 transfer leadership.
+    #[prost(uint32, tag = "1")]
+    pub action: u32,
+    /// Site and address only with action 1.
+    #[prost(message, required, tag = "2")]
+    pub node: WireNode,
+    #[prost(bool, tag = "3")]
+    pub leave_site: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct WireChanged {
+    /// 1 done, 2 no leader, 3 not a member, 4 not a voter, 5 another address, 6 last of `site`, 7 last voter,
+    /// 8 another change is under way, 9 unknown.
+    #[prost(uint32, tag = "1")]
+    pub result: u32,
+    #[prost(string, tag = "2")]
+    pub site: String,
+}
+
 pub(crate) fn bytes(message: &impl Message) -> Bytes {
     message.encode_to_vec().into()
 }
@@ -319,6 +418,31 @@ pub(crate) fn append_out(
     }
 }
 
+pub(crate) fn kind_in(kind: u32) -> Result<EntryKind, Malformed> {
+    match kind {
+        0 => Ok(EntryKind::Blank),
+        1 => Ok(EntryKind::Normal),
+        2 => Ok(EntryKind::Membership),
+        _ => Err(Malformed("an entry of an unknown kind")),
+    }
+}
+
+pub(crate) fn stored_membership_out(stored: &RaftStoredMembership) -> Bytes {
+    bytes(&WireStoredMembership {
+        log_id: log_id_out(stored.log_id()),
+        membership: membership_out(stored.membership()),
+    })
+}
+
+pub(crate) fn stored_membership_in(head: Bytes) -> Result<RaftStoredMembership, Malformed> {
+    let wire = WireStoredMembership::decode(head)?;
+    let membership = membership_in(wire.membership)?;
+    Ok(RaftStoredMembership::new(
+        log_id_in(wire.log_id),
+        membership,
+    ))
+}
+
 pub(crate) fn append_in(wire: WireAppend) -> Result<AppendEntriesRequest<TypeConfig>, Malformed> {
     let mut expected = wire.previous.map(|previous| previous.index.wrapping_add(1));
     let mut entries = Vec::with_capacity(wire.entries.len());
@@ -328,12 +452,7 @@ pub(crate) fn append_in(wire: WireAppend) -> Result<AppendEntriesRequest<TypeCon
             return Err(Malformed("entries that do not follow each other"));
         }
         expected = Some(index.wrapping_add(1));
-        let kind = match entry.kind {
-            0 => EntryKind::Blank,
-            1 => EntryKind::Normal,
-            2 => EntryKind::Membership,
-            _ => return Err(Malformed("an entry of an unknown kind")),
-        };
+        let kind = kind_in(entry.kind)?;
         entries.push(RaftEntry {
             log_id: to_raft(entry.log_id.into()),
             payload: payload_in(kind, entry.payload)?,

@@ -32,10 +32,12 @@ pub enum Class {
     Heartbeat,
     Append,
     Other,
+    /// Snapshots: megabytes that nothing else must wait behind.
+    Bulk,
 }
 
 impl Class {
-    pub(crate) const ALL: [Class; 3] = [Class::Heartbeat, Class::Append, Class::Other];
+    pub(crate) const ALL: [Class; 4] = [Class::Heartbeat, Class::Append, Class::Other, Class::Bulk];
 }
 
 /// Answers what peers ask.

@@ -19,10 +19,12 @@ pub(crate) enum FrameKind {
     Truncate,
     Purge,
     Footer,
+    Adopted,
+    Part,
 }
 
 impl FrameKind {
-    pub const ALL: [FrameKind; 7] = [
+    pub const ALL: [FrameKind; 9] = [
         FrameKind::BatchHead,
         FrameKind::Seal,
         FrameKind::Entry,
@@ -30,6 +32,8 @@ impl FrameKind {
         FrameKind::Truncate,
         FrameKind::Purge,
         FrameKind::Footer,
+        FrameKind::Adopted,
+        FrameKind::Part,
     ];
 
     pub fn code(self) -> u8 {
@@ -41,6 +45,8 @@ impl FrameKind {
             FrameKind::Truncate => 5,
             FrameKind::Purge => 6,
             FrameKind::Footer => 7,
+            FrameKind::Adopted => 8,
+            FrameKind::Part => 9,
         }
     }
 
@@ -57,12 +63,13 @@ impl FrameKind {
     }
 }
 
-/// `index` and `term` mean: of an entry or a purge, its log id; of a vote, its number and its copy (1 or 2); of a
+/// `index` and `term` mean: of an entry (adopted or not), a purge or a checkpoint's part, its log id; of a vote, its number and its copy (1 or 2); of a
 /// truncation, the first index removed and the term of the last entry kept. They are 0 in the other kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHead {
     pub kind: FrameKind,
-    /// What the caller says an entry is (blank, normal, membership); 0 in the other kinds.
+    /// What the caller says an entry is (blank, normal, membership); of a checkpoint's part, bit 0 if it is the first
+    /// one and bit 1 if it is the last; 0 in the other kinds.
     pub entry_kind: u8,
     pub shard: ShardId,
     /// Position in the batch; the frame that opens it has 0.

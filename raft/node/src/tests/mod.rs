@@ -2,19 +2,21 @@
 
 mod conformance;
 mod hazard;
+mod members;
 mod pure;
 mod sites;
+mod snapshots;
 mod solo;
 mod three;
 
 use crate::group::RaftGroup;
 use crate::types::Metrics;
-use crate::{Node, NodeConfig, Timing};
+use crate::{LogKeeping, Node, NodeConfig, Timing};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use raft_api::{
     Committed, EntriesError, Group, LogId, LogIndex, NodeId, NodeInfo, Proposed, Refused, ShardId,
-    SiteName, SnapshotSource, StateMachine,
+    SiteName, SnapshotPart, SnapshotSource, StateMachine,
 };
 use raft_log::faulty_disk::FaultyDisk;
 use raft_log::{Journal, Options};
@@ -71,27 +73,66 @@ impl StateMachine for Book {
         entries.iter().map(fold).collect()
     }
 
+    /// What a test gives it stays, whatever becomes of the disk.
     fn flushed(&self) -> Option<LogIndex> {
-        None
+        self.applied().map(|applied| applied.index)
     }
 
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, EntriesError> {
-        Err(EntriesError::Io {
-            shard: SHARD,
-            detail: "not in this test".into(),
-        })
+        Ok(Arc::new(Pages(self.entries())))
     }
 
     fn install(
         &self,
-        _: LogId,
-        _: &mut dyn Iterator<Item = Result<Bytes, EntriesError>>,
+        log_id: LogId,
+        parts: &mut dyn Iterator<Item = Result<Bytes, EntriesError>>,
     ) -> Result<(), EntriesError> {
-        Err(EntriesError::Io {
-            shard: SHARD,
-            detail: "not in this test".into(),
+        let mut entries = Vec::new();
+        for part in parts {
+            entries.extend(page_in(part?));
+        }
+        assert_eq!(entries.last().map(|(last, _)| *last), Some(log_id));
+        *self.0.lock() = entries;
+        Ok(())
+    }
+}
+
+/// A snapshot of a `Book`, three entries to a part. Each entry is needed, as a message's body would be.
+struct Pages(Vec<(LogId, Bytes)>);
+
+impl SnapshotSource for Pages {
+    fn log_id(&self) -> LogId {
+        self.0.last().unwrap().0
+    }
+
+    fn part(&self, cursor: &[u8], _bytes_max: usize) -> Result<SnapshotPart, EntriesError> {
+        let start = std::str::from_utf8(cursor).unwrap().parse().unwrap_or(0);
+        let end = self.0.len().min(start + 3);
+        let page = &self.0[start..end];
+        let lines = page.iter().map(|(log_id, payload)| {
+            let text = String::from_utf8_lossy(payload);
+            format!("{} {} {text}\n", log_id.term.0, log_id.index.0)
+        });
+        Ok(SnapshotPart {
+            bytes: lines.collect::<String>().into(),
+            needs: page.iter().map(|(log_id, _)| log_id.index).collect(),
+            next: (end < self.0.len()).then(|| end.to_string().into()),
         })
     }
+}
+
+fn page_in(part: Bytes) -> Vec<(LogId, Bytes)> {
+    let text = String::from_utf8(part.to_vec()).unwrap();
+    let entry = |line: &str| {
+        let mut words = line.splitn(3, ' ');
+        let mut number = || words.next().unwrap().parse().unwrap();
+        let log_id = LogId::new(number(), number());
+        (
+            log_id,
+            Bytes::copy_from_slice(words.next().unwrap().as_bytes()),
+        )
+    };
+    text.lines().map(entry).collect()
 }
 
 struct Machine {
@@ -104,6 +145,9 @@ struct Cluster {
     members: Vec<NodeInfo>,
     machines: Vec<Machine>,
     listeners: Vec<Option<TcpListener>>,
+    /// The first so many machines found the group; later ones are added.
+    founders: usize,
+    log: LogKeeping,
 }
 
 impl Cluster {
@@ -113,22 +157,31 @@ impl Cluster {
             members: Vec::new(),
             machines: Vec::new(),
             listeners: Vec::new(),
+            founders: sites.len(),
+            log: LogKeeping::default(),
         };
-        for (id, site) in (1..).zip(sites) {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            cluster.members.push(NodeInfo {
-                id: NodeId(id),
-                site: SiteName::new(site),
-                peer_addr: listener.local_addr().unwrap().to_string(),
-            });
-            cluster.listeners.push(Some(listener));
-            cluster.machines.push(Machine {
-                disk: FaultyDisk::new(4096),
-                book: Arc::default(),
-                running: None,
-            });
+        for site in sites {
+            cluster.machine(site).await;
         }
         cluster
+    }
+
+    /// One more machine, under the next id, which nobody knows yet.
+    async fn machine(&mut self, site: &str) -> usize {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let node = self.members.len();
+        self.members.push(NodeInfo {
+            id: NodeId(node as u64 + 1),
+            site: SiteName::new(site),
+            peer_addr: listener.local_addr().unwrap().to_string(),
+        });
+        self.listeners.push(Some(listener));
+        self.machines.push(Machine {
+            disk: FaultyDisk::new(4096),
+            book: Arc::default(),
+            running: None,
+        });
+        node
     }
 
     async fn running(sites: &[&str]) -> Cluster {
@@ -161,7 +214,8 @@ impl Cluster {
         let config = NodeConfig {
             id: member.id,
             site: member.site.clone(),
-            members: self.members.clone(),
+            members: self.members[..self.founders].to_vec(),
+            join: node >= self.founders,
             shards: vec![SHARD],
             journal: journal.clone(),
             peers: PeersConfig {
@@ -171,9 +225,10 @@ impl Cluster {
                     node: member.id,
                 },
                 listener,
-                peers: self.members.clone(),
+                peers: self.members[..self.founders].to_vec(),
                 tls: None,
             },
+            log: self.log,
             timing: Timing {
                 gate_wait: Duration::from_millis(20),
                 propose_timeout: HANG,

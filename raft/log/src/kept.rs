@@ -1,0 +1,248 @@
+//! What the journal keeps beside Raft's logs: payloads that came with a snapshot, and the snapshot itself.
+//!
+//! KEPT-1: a checkpoint is there once its last part is flushed, with every part before it; until then the older one is.
+//! KEPT-2: an adopted entry is committed on the cluster. Where the shard's own log has another entry at that index, the
+//! adopted one is what a reference means.
+//!
+//! Neither is read before it is flushed.
+
+use crate::format::FrameKind;
+use crate::journal::Journal;
+use crate::place::Place;
+use crate::queue::{Item, Queued};
+use crate::{AppendError, EntryKind, FlushDone, NewEntry, StoredEntry};
+use bytes::Bytes;
+use raft_api::{EntriesError, LogId, LogIndex, ShardId, Term};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Where a part stands in its checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointPart {
+    pub is_first: bool,
+    pub is_last: bool,
+}
+
+impl CheckpointPart {
+    pub(crate) fn code(self) -> u8 {
+        u8::from(self.is_first) | u8::from(self.is_last) << 1
+    }
+
+    pub(crate) fn from_code(code: u8) -> CheckpointPart {
+        CheckpointPart {
+            is_first: code & 1 != 0,
+            is_last: code & 2 != 0,
+        }
+    }
+}
+
+/// A shard's state at a position, complete and on stable storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub log_id: LogId,
+    pub parts: usize,
+}
+
+/// One shard's, in memory.
+#[derive(Default)]
+pub(crate) struct Kept {
+    adopted: BTreeMap<u64, Place>,
+    complete: Option<(LogId, Vec<Place>)>,
+    unfinished: Option<(LogId, Vec<Place>)>,
+}
+
+impl Kept {
+    pub fn is_empty(&self) -> bool {
+        self.adopted.is_empty() && self.complete.is_none() && self.unfinished.is_none()
+    }
+
+    pub fn adopt(&mut self, index: LogIndex, place: Place) {
+        self.adopted.insert(index.0, place);
+    }
+
+    pub fn adopted(&self, index: LogIndex) -> Option<Place> {
+        self.adopted.get(&index.0).copied()
+    }
+
+    /// A part that does not go on with the checkpoint that was begun is of one that was given up.
+    pub fn part(&mut self, log_id: LogId, part: CheckpointPart, place: Place) {
+        if part.is_first {
+            self.unfinished = Some((log_id, Vec::new()));
+        }
+        let Some((_, places)) = self.unfinished.as_mut().filter(|(at, _)| *at == log_id) else {
+            return;
+        };
+        places.push(place);
+        if part.is_last {
+            self.complete = self.unfinished.take();
+        }
+    }
+
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        self.complete.as_ref().map(|(log_id, places)| Checkpoint {
+            log_id: *log_id,
+            parts: places.len(),
+        })
+    }
+}
+
+impl Journal {
+    /// Keeps committed entries of another node's log for those who refer to them, in any order. Not part of Raft's log
+    /// here. `payload` finds them once `done` has fired.
+    pub fn adopt(
+        &self,
+        shard: ShardId,
+        entries: Vec<NewEntry>,
+        done: FlushDone,
+    ) -> Result<(), AppendError> {
+        let item = |entry| Item::Adopted { shard, entry };
+        self.keep(shard, entries.into_iter().map(item).collect(), done)
+    }
+
+    /// A part of the shard's state at `log_id`. Parts come in order; a first one drops what was begun before.
+    pub fn save_checkpoint_part(
+        &self,
+        shard: ShardId,
+        log_id: LogId,
+        part: CheckpointPart,
+        payload: Bytes,
+        done: FlushDone,
+    ) -> Result<(), AppendError> {
+        let item = Item::Part {
+            shard,
+            log_id,
+            part,
+            payload,
+        };
+        self.keep(shard, vec![item], done)
+    }
+
+    fn keep(&self, shard: ShardId, items: Vec<Item>, done: FlushDone) -> Result<(), AppendError> {
+        let payloads = || items.iter().map(|item| item.payload().len());
+        let largest = payloads().max().unwrap_or(0);
+        if largest > self.max_payload_bytes() {
+            return Err(AppendError::TooLarge { bytes: largest });
+        }
+        if !self.has_room(payloads().sum::<usize>() + largest)? {
+            return Err(AppendError::DiskFull);
+        }
+        let shared = self.shared();
+        let mut state = shared.state.lock();
+        state.shard_for_change(shard)?;
+        for item in items {
+            state.enqueue(Queued { item, done: None });
+        }
+        state.enqueue(Queued {
+            item: Item::Nothing,
+            done: Some(done),
+        });
+        shared.tell_writer(state);
+        Ok(())
+    }
+
+    /// The newest checkpoint that is complete.
+    pub fn checkpoint(&self, shard: ShardId) -> Option<Checkpoint> {
+        let state = self.shared().state.lock();
+        state.shards.get(&shard)?.kept.checkpoint()
+    }
+
+    /// Part `part` of that checkpoint, from 0.
+    pub fn checkpoint_part(&self, shard: ShardId, part: usize) -> Result<Bytes, EntriesError> {
+        let found = {
+            let state = self.shared().state.lock();
+            let log = state.shards.get(&shard);
+            log.and_then(|log| {
+                let (log_id, places) = log.kept.complete.as_ref()?;
+                Some((*log_id, *places.get(part)?))
+            })
+        };
+        let (log_id, place) = found.ok_or(EntriesError::Missing {
+            shard,
+            index: LogIndex(0),
+        })?;
+        self.read_place(FrameKind::Part, shard, log_id, place)
+    }
+
+    pub fn is_adopted(&self, shard: ShardId, index: LogIndex) -> bool {
+        let state = self.shared().state.lock();
+        let log = state.shards.get(&shard);
+        log.is_some_and(|log| log.kept.adopted(index).is_some())
+    }
+
+    /// The entry that a reference to `index` means, with its log id.
+    pub fn kept(&self, shard: ShardId, index: LogIndex) -> Result<StoredEntry, EntriesError> {
+        let (frame, place) = {
+            let state = self.shared().state.lock();
+            let log = state.shards.get(&shard);
+            let adopted = log.and_then(|log| log.kept.adopted(index));
+            let own = || log.and_then(|log| log.place(index));
+            let adopted = adopted.map(|place| (FrameKind::Adopted, place));
+            let found = adopted.or_else(|| own().map(|place| (FrameKind::Entry, place)));
+            found.ok_or(EntriesError::Missing { shard, index })?
+        };
+        let log_id = log_id_of(index, place.term());
+        let payload = match frame {
+            FrameKind::Entry => raft_api::Entries::payload(self, shard, index)?,
+            _ => self.read_place(frame, shard, log_id, place)?,
+        };
+        Ok(StoredEntry {
+            log_id,
+            kind: kind_of(shard, index, place)?,
+            payload,
+        })
+    }
+
+    /// The log id at `index` of the shard's own log, also if it was purged.
+    pub fn log_id_at(&self, shard: ShardId, index: LogIndex) -> Option<LogId> {
+        let state = self.shared().state.lock();
+        let place = state.shards.get(&shard)?.place(index)?;
+        Some(log_id_of(index, place.term()))
+    }
+
+    /// The newest entry of `kind` at or below `upto` in the shard's own log, also if it was purged. Found without
+    /// reading the log.
+    pub fn newest_of(
+        &self,
+        kind: EntryKind,
+        shard: ShardId,
+        upto: LogIndex,
+    ) -> Result<Option<StoredEntry>, EntriesError> {
+        let found = {
+            let state = self.shared().state.lock();
+            let log = state.shards.get(&shard);
+            log.and_then(|log| log.newest_of(kind, upto))
+        };
+        let Some(index) = found else {
+            return Ok(None);
+        };
+        self.history(shard, index.0..index.0 + 1, usize::MAX)
+            .map(|entries| entries.into_iter().next())
+    }
+
+    /// Like `read`, but purged entries too, as far as they are here.
+    pub fn history(
+        &self,
+        shard: ShardId,
+        range: Range<u64>,
+        max_bytes: usize,
+    ) -> Result<Vec<StoredEntry>, EntriesError> {
+        self.read_from(shard, range, max_bytes, true)
+    }
+}
+
+fn log_id_of(index: LogIndex, term: Term) -> LogId {
+    LogId { term, index }
+}
+
+pub(crate) fn kind_of(
+    shard: ShardId,
+    index: LogIndex,
+    place: Place,
+) -> Result<EntryKind, EntriesError> {
+    let unknown = EntriesError::Damaged {
+        shard,
+        index,
+        detail: "its kind is unknown to this version",
+    };
+    EntryKind::from_code(place.kind()).ok_or(unknown)
+}

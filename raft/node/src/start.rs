@@ -1,0 +1,186 @@
+//! What a group begins with: the views held against the journal, and the membership at their position.
+//!
+//! START-1: views that are ahead of the journal are an error, never a start: it has lost what they were built from.
+//! START-2: views that are behind the journal's checkpoint are installed from it, and all that was purged from Raft's
+//! log is folded, before consensus starts: it could not give these entries again.
+
+use crate::error::NodeError;
+use crate::fold;
+use crate::node::NodeConfig;
+use crate::shared::Shared;
+use crate::types::{RaftStoredMembership, to_raft};
+use crate::wire;
+use parking_lot::Mutex;
+use raft_api::{EntriesError, LogId, LogIndex, ShardId, StateMachine};
+use raft_log::{EntryKind, FlushDone, Journal};
+use std::collections::VecDeque;
+use std::sync::{Arc, mpsc};
+use tokio::sync::watch;
+
+/// Blocking.
+pub(crate) fn open(
+    config: &NodeConfig,
+    shard: ShardId,
+    machine: Arc<dyn StateMachine>,
+) -> Result<Shared, NodeError> {
+    let journal = config.journal.clone();
+    let unreadable = |error: EntriesError| NodeError::Journal {
+        shard,
+        detail: error.to_string(),
+    };
+    install_checkpoint(&journal, shard, &*machine).map_err(unreadable)?;
+    let position = machine.applied();
+    let mut memberships = VecDeque::new();
+    if let Some(applied) = position {
+        check_position(&journal, shard, applied)?;
+        memberships.extend(membership_at(&journal, shard, applied.index).map_err(unreadable)?);
+    }
+    let folded = position.map(|position| position.index);
+    let log = journal.log_state(shard);
+    let shared = Shared {
+        shard,
+        own: config.id,
+        machine,
+        told: watch::Sender::new(log.mark.max(folded)),
+        handed: watch::Sender::new(position),
+        mark: watch::Sender::new(folded),
+        folded: watch::Sender::new(folded),
+        position: Mutex::new(position),
+        folding: Arc::default(),
+        responders: Mutex::default(),
+        memberships: Mutex::new(memberships),
+        members: watch::Sender::default(),
+        held_until: Mutex::default(),
+        sending: Mutex::default(),
+        receiving: Mutex::default(),
+        failed: watch::Sender::new(None),
+        journal,
+    };
+    fold_purged(&shared, log.purged)?;
+    shared.tell_members();
+    Ok(shared)
+}
+
+/// The state machine is rebuilt from the journal's checkpoint if it is behind it; Raft's log then begins behind it.
+fn install_checkpoint(
+    journal: &Journal,
+    shard: ShardId,
+    machine: &dyn StateMachine,
+) -> Result<(), EntriesError> {
+    let Some(checkpoint) = journal.checkpoint(shard) else {
+        return Ok(());
+    };
+    let at = checkpoint.log_id;
+    let applied = machine.applied();
+    if applied.is_none_or(|applied| applied.index < at.index) {
+        tracing::info!(%shard, position = %at, "the views are installed from the journal's checkpoint");
+        let mut parts = checkpoint_parts(journal, shard, checkpoint.parts);
+        machine.install(at, &mut parts)?;
+        let begins_behind = journal.log_state(shard).purged;
+        let begins_behind = begins_behind.is_some_and(|purged| purged.index >= at.index);
+        if !begins_behind && journal.log_id_at(shard, at.index) != Some(at) {
+            // A tail that never was committed; what was folded here stays.
+            wait_flushed(shard, |done| journal.truncate_after(shard, applied, done))?;
+            wait_flushed(shard, |done| journal.purge(shard, at, done))?;
+        }
+    }
+    Ok(())
+}
+
+/// All but the first, which is ours.
+pub(crate) fn checkpoint_parts(
+    journal: &Journal,
+    shard: ShardId,
+    parts: usize,
+) -> impl Iterator<Item = Result<bytes::Bytes, EntriesError>> + '_ {
+    (1..parts).map(move |part| journal.checkpoint_part(shard, part))
+}
+
+fn wait_flushed(
+    shard: ShardId,
+    call: impl FnOnce(FlushDone) -> Result<(), raft_log::AppendError>,
+) -> Result<(), EntriesError> {
+    let failed = |detail: String| EntriesError::Io { shard, detail };
+    let (sender, flushed) = mpsc::sync_channel(1);
+    let done: FlushDone = Box::new(move |result| {
+        let _ = sender.send(result);
+    });
+    call(done).map_err(|error| failed(error.to_string()))?;
+    let result = flushed.recv().map_err(|error| failed(error.to_string()))?;
+    result.map_err(|error| failed(error.to_string()))
+}
+
+fn check_position(journal: &Journal, shard: ShardId, applied: LogId) -> Result<(), NodeError> {
+    let checkpoint = journal.checkpoint(shard);
+    let known = [
+        journal.log_id_at(shard, applied.index),
+        journal.log_state(shard).purged,
+        checkpoint.map(|checkpoint| checkpoint.log_id),
+    ];
+    match known.contains(&Some(applied)) {
+        true => Ok(()),
+        false => Err(NodeError::ViewsAhead {
+            shard,
+            applied: applied.index,
+        }),
+    }
+}
+
+/// The newest membership at or below `upto`: an entry's, or that of the checkpoint that came in its place.
+pub(crate) fn membership_at(
+    journal: &Journal,
+    shard: ShardId,
+    upto: LogIndex,
+) -> Result<Option<RaftStoredMembership>, EntriesError> {
+    let damaged = |index: LogIndex| EntriesError::Damaged {
+        shard,
+        index,
+        detail: "its membership cannot be read",
+    };
+    let entry = journal.newest_of(EntryKind::Membership, shard, upto)?;
+    let checkpoint = journal.checkpoint(shard);
+    let checkpoint = checkpoint.filter(|checkpoint| checkpoint.log_id.index <= upto);
+    let newer = |checkpoint: LogIndex| entry.as_ref().is_none_or(|e| e.log_id.index <= checkpoint);
+    if let Some(checkpoint) = checkpoint.filter(|checkpoint| newer(checkpoint.log_id.index)) {
+        let head = journal.checkpoint_part(shard, 0)?;
+        let membership = wire::stored_membership_in(head);
+        return Ok(Some(
+            membership.map_err(|_| damaged(checkpoint.log_id.index))?,
+        ));
+    }
+    let Some(entry) = entry else {
+        return Ok(None);
+    };
+    let membership = wire::membership_in(entry.payload);
+    let membership = membership.map_err(|_| damaged(entry.log_id.index))?;
+    let log_id = Some(to_raft(entry.log_id));
+    Ok(Some(RaftStoredMembership::new(log_id, membership)))
+}
+
+/// Views that were deleted, or lost what they had not flushed, while Raft's log went on without these entries.
+fn fold_purged(shared: &Shared, purged: Option<LogId>) -> Result<(), NodeError> {
+    let purged = purged.map(|purged| purged.index);
+    while *shared.folded.borrow() < purged {
+        let (last, _) = fold::fold_batch(shared, purged).map_err(|detail| NodeError::Journal {
+            shard: shared.shard,
+            detail,
+        })?;
+        *shared.position.lock() = Some(last);
+        shared.handed.send_replace(Some(last));
+        shared.mark.send_replace(Some(last.index));
+        shared.folded.send_replace(Some(last.index));
+        crate::shared::raise(&shared.told, Some(last.index));
+    }
+    let position = shared.position.lock().map(|position| position.index);
+    let Some(position) = position else {
+        return Ok(());
+    };
+    let membership = membership_at(&shared.journal, shared.shard, position).map_err(|error| {
+        NodeError::Journal {
+            shard: shared.shard,
+            detail: error.to_string(),
+        }
+    })?;
+    *shared.memberships.lock() = membership.into_iter().collect();
+    Ok(())
+}
