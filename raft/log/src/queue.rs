@@ -11,11 +11,14 @@ pub enum EntryKind {
     Blank = 0,
     Normal = 1,
     Membership = 2,
+    /// How many sites an acknowledgement stands for.
+    Mode = 3,
 }
 
 impl EntryKind {
     pub(crate) fn from_code(code: u8) -> Option<EntryKind> {
-        [EntryKind::Blank, EntryKind::Normal, EntryKind::Membership]
+        use EntryKind::{Blank, Membership, Mode, Normal};
+        [Blank, Normal, Membership, Mode]
             .into_iter()
             .find(|kind| *kind as u8 == code)
     }

@@ -68,7 +68,7 @@ impl FrameKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHead {
     pub kind: FrameKind,
-    /// What the caller says an entry is (blank, normal, membership); of a checkpoint's part, bit 0 if it is the first
+    /// What the caller says an entry is (blank, normal, membership, mode); of a checkpoint's part, bit 0 if it is the first
     /// one and bit 1 if it is the last; 0 in the other kinds.
     pub entry_kind: u8,
     pub shard: ShardId,
