@@ -79,6 +79,8 @@ async fn serve(config: Config) -> Result<()> {
         hostname: config.node.hostname.clone(),
         run: u64::from_be_bytes(random()?),
         message_bytes_max: config.limits.message_bytes_max,
+        submit_wait_max: engine_service::limits::SUBMIT_WAIT_MAX,
+        postmaster: None,
     });
     let ready = Arc::new(AtomicBool::new(false));
     let (stop, stopped) = watch::channel(false);

@@ -3,9 +3,12 @@
 use crate::Solo;
 use engine_service::{Administration, NewCredential, Parts, Service};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub const DEMO_ACCOUNTS: [&str; 3] = ["alice@example.org", "bob@example.org", "carol@example.org"];
 pub const DEMO_PASSWORD: &str = "demo";
+/// Long beside what a `Solo` needs, short for a test that waits until it is over.
+const SUBMIT_WAIT_MAX: Duration = Duration::from_millis(500);
 /// As the server's default.
 const MESSAGE_BYTES_MAX: u64 = 50 * 1024 * 1024;
 
@@ -26,6 +29,8 @@ pub fn solo_service_on(solo: &Solo) -> Arc<Service> {
         hostname: "mail.example.org".to_owned(),
         run: 7,
         message_bytes_max: MESSAGE_BYTES_MAX,
+        submit_wait_max: SUBMIT_WAIT_MAX,
+        postmaster: None,
     });
     let made = service.clone();
     // A thread with a runtime of its own: the caller may be within one, where blocking is not allowed.

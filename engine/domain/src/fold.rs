@@ -3,6 +3,7 @@
 
 use crate::context::{Context, Step, Stop};
 use crate::keys::Scope;
+use crate::outcomes::Ids;
 use crate::records::{AccountRecord, ShardRecord};
 use crate::rows::{self, Rows, RowsError, RowsMut};
 use crate::{account, directory, flags, mailbox, messages, outcomes};
@@ -122,8 +123,8 @@ impl Run<'_> {
             shard: self.at.shard,
             account: 0,
         };
-        let id = (self.command, ordinal as u32);
-        if let Some(known) = outcomes::find(rows, scope, id)? {
+        let ids = Ids::of(self.command, ordinal, kind);
+        if let Some(known) = outcomes::known(rows, scope, ids, self.log_time_ms)? {
             self.repeated += 1;
             return Ok(known);
         }
@@ -133,7 +134,7 @@ impl Run<'_> {
             Err(Stop::Rows(error)) => return Err(error),
         };
         let kept = &mut self.shard.outcomes;
-        outcomes::keep(rows, scope, kept, self.log_time_ms, id, &outcome)?;
+        outcomes::keep(rows, scope, kept, self.log_time_ms, ids, &outcome)?;
         Ok(outcome)
     }
 
@@ -150,13 +151,13 @@ impl Run<'_> {
             shard: self.at.shard,
             account: event.account,
         };
-        let id = (self.command, ordinal as u32);
+        let ids = Ids::of(self.command, ordinal, kind);
         if event.account == 0 {
             return Ok(EventOutcome::refused(Refusal::Invalid));
         }
         let old: Option<AccountRecord> = rows::get(rows, &scope.head())?;
         if old.is_some()
-            && let Some(known) = outcomes::find(rows, scope, id)?
+            && let Some(known) = outcomes::known(rows, scope, ids, self.log_time_ms)?
         {
             self.repeated += 1;
             return Ok(known);
@@ -197,7 +198,7 @@ impl Run<'_> {
             self.touched.insert(account_id, ModSeq(account.mod_seq));
         }
         let kept = &mut account.outcomes;
-        outcomes::keep(rows, scope, kept, self.log_time_ms, id, &outcome)?;
+        outcomes::keep(rows, scope, kept, self.log_time_ms, ids, &outcome)?;
         rows.put(scope.head(), account.encode_to_vec());
         Ok(outcome)
     }

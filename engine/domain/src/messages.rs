@@ -85,7 +85,8 @@ pub(crate) fn append(
 
 fn check_append(event: &MessageAppended, body: &BodyStored) -> Step<()> {
     let zone_ok = event.internal_date_zone.unsigned_abs() <= ZONE_MINUTES_MAX;
-    if body.size > MESSAGE_BYTES_MAX || body.hash.len() > 16 || !zone_ok {
+    let once_ok = matches!(event.once.len(), 0 | 16);
+    if body.size > MESSAGE_BYTES_MAX || body.hash.len() > 16 || !zone_ok || !once_ok {
         return Err(Refusal::Invalid.into());
     }
     if event.trace.len() > TRACE_BYTES_MAX || event.thread_keys.len() > THREAD_KEYS_MAX {

@@ -4,9 +4,76 @@ use crate::keys::{self, Scope, TAGGED_LEN, tag};
 use crate::limits::{OUTCOME_AGE_MS_MAX, OUTCOMES_PER_ACCOUNT_MAX, OUTCOMES_PRUNED_PER_EVENT_MAX};
 use crate::records::{KeptOutcomes, OutcomeRecord};
 use crate::rows::{self, Rows, RowsError, RowsMut};
-use engine_events::EventOutcome;
+use engine_events::{EventOutcome, Kind};
 use engine_types::CommandId;
 use prost::Message;
+
+/// The ordinal of outcomes that are kept under a delivery's own name: no command has so many events.
+const ONCE: u32 = u32::MAX;
+
+/// What an event's outcome is found and kept under.
+#[derive(Clone, Copy)]
+pub(crate) struct Ids {
+    command: (CommandId, u32),
+    /// `MessageAppended::once`.
+    once: Option<CommandId>,
+}
+
+impl Ids {
+    pub fn of(command: CommandId, ordinal: usize, kind: &Kind) -> Ids {
+        let once = match kind {
+            Kind::MessageAppended(event) => event.once.as_ref().try_into().ok(),
+            _ => None,
+        };
+        Ids {
+            command: (command, ordinal as u32),
+            once: once.map(|name| CommandId(u128::from_be_bytes(name))),
+        }
+    }
+
+    /// A refused delivery may be tried again under its name, by another command.
+    fn to_keep(self, outcome: &EventOutcome) -> (CommandId, u32) {
+        match self.once {
+            Some(once) if outcome.refusal().is_none() => (once, ONCE),
+            _ => self.command,
+        }
+    }
+}
+
+/// What became of the event before. A named delivery that comes again counts as new from now on, so that a sender
+/// that tries for days does not outlive its outcome.
+pub(crate) fn known(
+    rows: &mut dyn RowsMut,
+    scope: Scope,
+    ids: Ids,
+    log_time_ms: u64,
+) -> Result<Option<EventOutcome>, RowsError> {
+    if let Some(once) = ids.once
+        && let Some(known) = renew(rows, scope, (once, ONCE), log_time_ms)?
+    {
+        return Ok(Some(known));
+    }
+    find(rows, scope, ids.command)
+}
+
+fn renew(
+    rows: &mut dyn RowsMut,
+    scope: Scope,
+    (name, ordinal): (CommandId, u32),
+    log_time_ms: u64,
+) -> Result<Option<EventOutcome>, RowsError> {
+    let key = scope.outcome(name.0, ordinal);
+    let Some(mut record) = rows::get::<OutcomeRecord>(rows, &key)? else {
+        return Ok(None);
+    };
+    if record.at_ms < log_time_ms {
+        rows.delete(scope.outcome_age(record.at_ms, name.0, ordinal));
+        rows.put(scope.outcome_age(log_time_ms, name.0, ordinal), Vec::new());
+        record.at_ms = log_time_ms;
+        rows.put(key, record.encode_to_vec());
+    }
+    Ok(record.outcome)
+}
 
 pub(crate) fn find(
     rows: &dyn Rows,
@@ -23,9 +90,10 @@ pub(crate) fn keep(
     scope: Scope,
     kept: &mut Option<KeptOutcomes>,
     log_time_ms: u64,
-    (command, ordinal): (CommandId, u32),
+    ids: Ids,
     outcome: &EventOutcome,
 ) -> Result<(), RowsError> {
+    let (command, ordinal) = ids.to_keep(outcome);
     let kept = kept.get_or_insert_default();
     if kept.count == 0 {
         kept.oldest_ms = log_time_ms;

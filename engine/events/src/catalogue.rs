@@ -223,6 +223,10 @@ pub struct MessageAppended {
     /// Minute offset of INTERNALDATE's zone, as the client gave it.
     #[prost(sint32, tag = "10")]
     pub internal_date_zone: i32,
+    /// Names one delivery to this account (16 bytes), or empty: while its outcome is kept, an event of any command
+    /// that bears the same name adds nothing and gets that outcome. A refusal is not kept under it.
+    #[prost(bytes = "bytes", tag = "11")]
+    pub once: Bytes,
 }
 
 /// Flags as bits and keywords; see `convert.rs`.

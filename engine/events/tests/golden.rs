@@ -1,5 +1,6 @@
 //! What is in a log lives for decades: the bytes of events, payloads and outcomes, frozen.
 
+use bytes::Bytes;
 use engine_events::{
     Appended, Block, BodyStored, Codec, Command, Copied, Event, EventOutcome, FlagMode,
     FlagsChanged, Kind, MailboxCreated, MessageAppended, MessagesCopied, MessagesExpunged, Outcome,
@@ -73,10 +74,19 @@ fn message_appended() {
         thread_keys: vec![0x0102],
         check_quota: true,
         internal_date_zone: -60,
+        once: Bytes::new(),
     };
     check(
-        Kind::MessageAppended(event),
+        Kind::MessageAppended(event.clone()),
         "2230080710038202290a05494e424f581001180122015428e807320608011202247838044208020100000000000048015077",
+    );
+    let once = MessageAppended {
+        once: Bytes::from_static(&[0x5a; 16]),
+        ..event
+    };
+    check(
+        Kind::MessageAppended(once),
+        "22420807100382023b0a05494e424f581001180122015428e8073206080112022478380442080201000000000000480150775a105a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a",
     );
 }
 

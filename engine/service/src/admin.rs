@@ -8,6 +8,7 @@ use crate::{
     Service, password,
 };
 use async_trait::async_trait;
+use engine_domain::limits::{TARGETS_PER_ADDRESS_MAX, TEXT_BYTES_MAX};
 use engine_domain::read::{self, DirectoryAccount};
 use engine_events as ev;
 use engine_events::{Event, Kind};
@@ -152,11 +153,10 @@ impl Service {
         &self,
         targets: Vec<(String, String)>,
     ) -> Result<Vec<ev::AddressTarget>, Refusal> {
-        // `Recipient` names one account; an address with more would lose mail for the others.
-        if targets.len() > 1 {
-            return Err(Refusal::Cannot("an address has one target in this version"));
+        if targets.len() > TARGETS_PER_ADDRESS_MAX {
+            return Err(Refusal::Limit("targets of one address"));
         }
-        let mut found = Vec::with_capacity(targets.len());
+        let mut found: Vec<ev::AddressTarget> = Vec::with_capacity(targets.len());
         for (account, folder) in targets {
             let folder = match folder.as_str() {
                 "" => String::new(),
@@ -165,8 +165,14 @@ impl Service {
                     .as_str()
                     .to_owned(),
             };
+            let account = self.account_of(&account).await?;
+            // An account takes one copy of a message for an address, so one place for it.
+            if found.iter().any(|other| other.account == account.account.0) {
+                let text = format!("{} is a target twice", account.address);
+                return Err(Refusal::Invalid(text));
+            }
             found.push(ev::AddressTarget {
-                account: self.account_of(&account).await?.account.0,
+                account: account.account.0,
                 folder,
             });
         }
@@ -287,12 +293,12 @@ impl Administration for Service {
                 "an address has a target or a refusal".to_owned(),
             ));
         }
-        if refusal.len() > engine_domain::limits::TEXT_BYTES_MAX {
+        if refusal.len() > TEXT_BYTES_MAX {
             return Err(Refusal::Invalid(
                 "the refusal's text is too long".to_owned(),
             ));
         }
-        if login && (targets.is_empty() || address.local() == CATCH_ALL) {
+        if login && (targets.len() != 1 || address.local() == CATCH_ALL) {
             return Err(Refusal::Invalid(
                 "a name to log in with has one account".to_owned(),
             ));

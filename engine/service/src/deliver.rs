@@ -5,7 +5,10 @@ use crate::limits::{INLINE_BYTES_MAX, RECIPIENTS_PER_COMMAND_MAX, TRACES_BYTES_M
 use crate::outcome::{Submitted, mismatch};
 use crate::service::rows_failed;
 use crate::trace::{TraceHead, trace};
-use crate::{AppendRequest, AppendedTo, Delivery, Peer, Principal, Recipient, Refusal, Service};
+use crate::{
+    AppendRequest, AppendedTo, Delivered, Delivery, Peer, Principal, Recipient, Refusal, Service,
+    Target,
+};
 use bytes::Bytes;
 use engine_domain::read;
 use engine_events::{Event, Kind, MessageAppended, OutcomeKind, flags_into};
@@ -13,66 +16,100 @@ use engine_types::limits::KEYWORDS_PER_MESSAGE_MAX;
 use engine_types::{AccountId, MailboxId, MailboxName, Uid, UidValidity};
 use futures_util::future::join_all;
 use raft_api::ShardId;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A recipient's place in the answer, and its trace.
+/// A target's place in the answer, and its trace.
 struct Stop<'a> {
-    position: usize,
-    recipient: &'a Recipient,
+    position: Position,
+    target: &'a Target,
     trace: Bytes,
+    /// `MessageAppended::once`.
+    once: Bytes,
 }
 
-type Answer = (usize, Result<AppendedTo, Refusal>);
+#[derive(Clone, Copy)]
+struct Position {
+    recipient: usize,
+    target: usize,
+}
+
+type Answer = (Position, Result<AppendedTo, Refusal>);
 
 impl Service {
-    pub(crate) async fn deliver_to_all(
-        &self,
-        peer: &Peer,
-        delivery: Delivery,
-    ) -> Vec<Result<AppendedTo, Refusal>> {
-        let count = delivery.recipients.len();
+    pub(crate) async fn deliver_to_all(&self, peer: &Peer, delivery: Delivery) -> Vec<Delivered> {
         if let Err(refusal) = self.check_message(&delivery.message) {
-            return vec![Err(refusal); count];
+            return for_all(&delivery, &refusal);
         }
         let body = match pack(delivery.message.clone()).await {
             Ok(body) => body,
-            Err(refusal) => return vec![Err(refusal); count],
+            Err(refusal) => return for_all(&delivery, &refusal),
         };
         // For whom nothing below finds an answer.
-        let mut answers = vec![Err(Refusal::AccountUnavailable); count];
-        let mut by_shard: BTreeMap<ShardId, Vec<Stop<'_>>> = BTreeMap::new();
+        let mut answers = for_all(&delivery, &Refusal::AccountUnavailable);
         // Stands in the Received line, and on every line of the log about this delivery.
         let id = self.next_command().to_string();
+        let digest = match digest_for_lists(&delivery).await {
+            Ok(digest) => digest,
+            Err(refusal) => return for_all(&delivery, &refusal),
+        };
+        let (by_shard, lost) = self.stops(peer, &delivery, &id, &digest);
+        let shards = by_shard
+            .into_iter()
+            .map(|(shard, stops)| self.deliver_in(peer, shard, &body, stops));
+        let found = join_all(shards).await;
+        for (at, answer) in found.into_iter().flatten().chain(lost) {
+            answers[at.recipient][at.target] = answer;
+        }
+        log_delivery(peer, &id, &body, &delivery, &answers);
+        answers
+    }
+
+    /// Where the message has to go, by shard, and what has no place to go to.
+    fn stops<'a>(
+        &self,
+        peer: &Peer,
+        delivery: &'a Delivery,
+        id: &str,
+        digest: &[u8],
+    ) -> (BTreeMap<ShardId, Vec<Stop<'a>>>, Vec<Answer>) {
         let head = TraceHead {
             sender: &delivery.sender,
             helo: &delivery.helo,
             peer: peer.address,
             hostname: &self.parts.hostname,
             with: delivery.with,
-            id: &id,
+            id,
             at: self.now(),
         };
-        for (position, recipient) in delivery.recipients.iter().enumerate() {
-            match self.shard_of(recipient.account) {
-                Ok(shard) => by_shard.entry(shard).or_default().push(Stop {
-                    position,
-                    recipient,
-                    trace: trace(&head, &recipient.as_given),
-                }),
-                Err(refusal) => answers[position] = Err(refusal),
+        let mut by_shard: BTreeMap<ShardId, Vec<Stop<'_>>> = BTreeMap::new();
+        let mut lost = Vec::new();
+        for (number, recipient) in delivery.recipients.iter().enumerate() {
+            let trace = trace(&head, &recipient.as_given);
+            // One target is answered for by its own reply; several share one, and its sender may try again for the
+            // sake of one of them.
+            let once = |target: &Target| match recipient.targets.len() {
+                1 => Bytes::new(),
+                _ => delivery_name(delivery, recipient, target, digest),
+            };
+            for (target_number, target) in recipient.targets.iter().enumerate() {
+                let position = Position {
+                    recipient: number,
+                    target: target_number,
+                };
+                match self.shard_of(target.account) {
+                    Ok(shard) => by_shard.entry(shard).or_default().push(Stop {
+                        position,
+                        target,
+                        trace: trace.clone(),
+                        once: once(target),
+                    }),
+                    Err(refusal) => lost.push((position, Err(refusal))),
+                }
             }
         }
-        let shards = by_shard
-            .into_iter()
-            .map(|(shard, stops)| self.deliver_in(peer, shard, &body, stops));
-        for (position, answer) in join_all(shards).await.into_iter().flatten() {
-            answers[position] = answer;
-        }
-        for (recipient, answer) in delivery.recipients.iter().zip(&answers) {
-            log_delivery(peer, &id, &delivery.sender, &body, recipient, answer);
-        }
-        answers
+        (by_shard, lost)
     }
 
     fn shard_of(&self, account: AccountId) -> Result<ShardId, Refusal> {
@@ -82,7 +119,7 @@ impl Service {
             .ok_or(Refusal::NoSuchAddress)
     }
 
-    /// All recipients of one shard: the chunks once, then one command, or more where the traces do not fit in one.
+    /// All targets of one shard: the chunks once, then one command, or more where the traces do not fit in one.
     async fn deliver_in(
         &self,
         peer: &Peer,
@@ -186,6 +223,7 @@ impl Service {
             thread_keys: body.thread_keys.clone(),
             check_quota: request.check_quota,
             internal_date_zone,
+            once: Bytes::new(),
         };
         let event = Event::new(home.account, home.epoch, Kind::MessageAppended(message));
         let events = vec![body.stored(chunks), event];
@@ -228,7 +266,7 @@ async fn pack(message: Bytes) -> Result<Arc<Body>, Refusal> {
 
 fn arrival(stop: &Stop<'_>, body: &Body) -> Event {
     let message = MessageAppended {
-        mailbox: stop.recipient.folder.as_str().to_owned(),
+        mailbox: stop.target.folder.as_str().to_owned(),
         or_inbox: true,
         body: 0,
         trace: stop.trace.clone(),
@@ -238,10 +276,11 @@ fn arrival(stop: &Stop<'_>, body: &Body) -> Event {
         thread_keys: body.thread_keys.clone(),
         check_quota: true,
         internal_date_zone: 0,
+        once: stop.once.clone(),
     };
     Event::new(
-        stop.recipient.account,
-        stop.recipient.epoch,
+        stop.target.account,
+        stop.target.epoch,
         Kind::MessageAppended(message),
     )
 }
@@ -267,27 +306,53 @@ fn in_commands(stops: Vec<Stop<'_>>) -> Vec<Vec<Stop<'_>>> {
     commands
 }
 
-fn log_delivery(
-    peer: &Peer,
-    id: &str,
-    sender: &str,
-    body: &Body,
+fn for_all(delivery: &Delivery, refusal: &Refusal) -> Vec<Delivered> {
+    let of_one = |recipient: &Recipient| vec![Err(refusal.clone()); recipient.targets.len()];
+    delivery.recipients.iter().map(of_one).collect()
+}
+
+/// Of the message, where a recipient has several targets; otherwise empty, for nothing asks for it.
+async fn digest_for_lists(delivery: &Delivery) -> Result<Vec<u8>, Refusal> {
+    if delivery.recipients.iter().all(|to| to.targets.len() == 1) {
+        return Ok(Vec::new());
+    }
+    let message = delivery.message.clone();
+    if message.len() as u64 <= INLINE_BYTES_MAX {
+        return Ok(Sha256::digest(&message).to_vec());
+    }
+    tokio::task::spawn_blocking(move || Sha256::digest(&message).to_vec())
+        .await
+        .map_err(|_| Refusal::Unavailable("the message could not be prepared"))
+}
+
+/// 16 octets of what a sender's second try has in common with its first: who sends what to which address, and for whom.
+/// SHA-256, since a name that somebody else could find would make a message vanish.
+fn delivery_name(
+    delivery: &Delivery,
     recipient: &Recipient,
-    answer: &Result<AppendedTo, Refusal>,
-) {
-    let (session, address) = (&peer.session, peer.address);
-    let (message_id, size, account) = (&body.message_id, body.size(), &recipient.name);
-    let (to, receipt, mailbox, outcome) = match answer {
-        Ok(to) => (
-            &recipient.as_given,
-            to.receipt.as_str(),
-            to.mailbox_name.as_str(),
-            "stored".to_owned(),
-        ),
-        Err(refusal) => (&recipient.as_given, "", "", refusal.to_string()),
-    };
-    tracing::debug!(
-        event = "delivery", %session, %address, id, receipt, ?message_id, ?sender, recipient = ?to, %account, mailbox,
-        size, outcome
-    );
+    target: &Target,
+    digest: &[u8],
+) -> Bytes {
+    let mut name = Sha256::new();
+    for part in [delivery.sender.as_bytes(), recipient.as_given.as_bytes()] {
+        name.update((part.len() as u64).to_be_bytes());
+        name.update(part);
+    }
+    name.update(digest);
+    name.update(target.account.0.to_be_bytes());
+    Bytes::copy_from_slice(&name.finalize()[..16])
+}
+
+/// At DEBUG, with the id of the Received line; the gateway writes the line that operators read.
+fn log_delivery(peer: &Peer, id: &str, body: &Body, delivery: &Delivery, answers: &[Delivered]) {
+    let session = &peer.session;
+    for (recipient, results) in delivery.recipients.iter().zip(answers) {
+        for (target, result) in recipient.targets.iter().zip(results) {
+            let receipt = result.as_ref().map_or("", |to| to.receipt.as_str());
+            let refusal = result.as_ref().err().map(ToString::to_string);
+            tracing::debug!(
+                event = "delivery", %session, id, receipt, message_id = ?body.message_id, account = %target.name, refusal
+            );
+        }
+    }
 }

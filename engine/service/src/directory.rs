@@ -1,10 +1,11 @@
 //! Where mail for an address goes: the exact address, then without its detail, then the domain's catch-all.
 
 use crate::service::rows_failed;
-use crate::{AccountState, Recipient, RecipientError, Service};
+use crate::{AccountState, Recipient, RecipientError, Service, Target};
 use engine_domain::read::{self, AddressRow, DirectoryAccount};
 use engine_domain::{Rows, RowsError};
-use engine_types::{Address, MailboxName};
+use engine_replica::View;
+use engine_types::{AccountId, Address, MailboxName};
 use raft_api::ShardId;
 use std::sync::Arc;
 
@@ -33,67 +34,118 @@ fn decide(
     Ok(read::address(rows, CATCH_ALL, domain)?.map(|row| (row, None)))
 }
 
+/// RFC 5321 §4.5.1: this word alone is an address everywhere, in any case.
+const POSTMASTER: &str = "postmaster";
+
 impl Service {
     pub(crate) fn recipient(&self, as_given: &str) -> Result<Recipient, RecipientError> {
-        let address = Address::parse(as_given).map_err(|_| RecipientError::Unknown)?;
-        if address.local() == CATCH_ALL {
-            return Err(RecipientError::Unknown);
-        }
         let control = self.control().map_err(|_| RecipientError::Unavailable)?;
-        let (row, detail) = decide(&control, &address)
-            .map_err(unavailable)?
-            .ok_or(RecipientError::Unknown)?;
+        let (row, detail) = if as_given.eq_ignore_ascii_case(POSTMASTER) {
+            self.postmaster(&control)
+                .map_err(unavailable)?
+                .ok_or(RecipientError::NoPostmaster)?
+        } else {
+            let address = Address::parse(as_given).map_err(|_| RecipientError::Unknown)?;
+            if address.local() == CATCH_ALL {
+                return Err(RecipientError::Unknown);
+            }
+            decide(&control, &address)
+                .map_err(unavailable)?
+                .ok_or(RecipientError::Unknown)?
+        };
         if let Some(text) = row.refusal {
             return Err(RecipientError::Refused(text));
         }
-        // `add_address` takes one target.
-        let (account, folder) = row.targets.first().ok_or(RecipientError::Unknown)?;
-        let account = read::directory_account(&control, *account)
-            .map_err(unavailable)?
-            .ok_or(RecipientError::Unknown)?;
-        match AccountState::from_number(account.state) {
-            AccountState::Active | AccountState::NoLogin => {}
-            AccountState::Deferred | AccountState::Suspended => {
-                return Err(RecipientError::Deferred);
-            }
-            AccountState::Removed => return Err(RecipientError::Unknown),
-        }
-        let folder = self.folder(&account, detail.as_deref(), folder)?;
         Ok(Recipient {
-            account: account.account,
-            epoch: account.epoch,
-            name: Arc::from(account.address.as_str()),
-            folder,
             as_given: Arc::from(as_given),
+            targets: self.takers(&control, &row.targets, detail.as_deref())?,
         })
     }
 
-    /// Checks the quota as this node knows it, and finds the mailbox: the detail's, the address's own, INBOX.
+    /// The configured one; otherwise that of our host name, or of the domain that the name lies in.
+    fn postmaster(
+        &self,
+        rows: &dyn Rows,
+    ) -> Result<Option<(AddressRow, Option<String>)>, RowsError> {
+        if let Some(address) = &self.parts.postmaster {
+            return decide(rows, address);
+        }
+        let host = self.parts.hostname.as_str();
+        let above = host.split_once('.').map(|(_, above)| above);
+        for domain in [Some(host), above].into_iter().flatten() {
+            if let Ok(address) = Address::new(POSTMASTER, domain)
+                && let Some(found) = decide(rows, &address)?
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Who of an address's accounts takes mail. One that is suspended defers it for all: mail that waits for its sender
+    /// comes to each of them once. One that is full does not keep it from the others.
+    fn takers(
+        &self,
+        control: &View,
+        targets: &[(AccountId, String)],
+        detail: Option<&str>,
+    ) -> Result<Arc<[Target]>, RecipientError> {
+        let mut takers = Vec::with_capacity(targets.len());
+        let mut full = 0;
+        for (account, folder) in targets {
+            let row = read::directory_account(control, *account).map_err(unavailable)?;
+            // Its removal has reached the directory before the address: nobody waits for its mail.
+            let Some(row) = row else { continue };
+            match AccountState::from_number(row.state) {
+                AccountState::Active | AccountState::NoLogin => {}
+                AccountState::Deferred | AccountState::Suspended => {
+                    return Err(RecipientError::Deferred);
+                }
+                AccountState::Removed => continue,
+            }
+            full += usize::from(self.is_full(&row)?);
+            takers.push(Target {
+                account: row.account,
+                epoch: row.epoch,
+                folder: self.folder(&row, detail, folder)?,
+                name: Arc::from(row.address),
+            });
+        }
+        match takers.len() {
+            0 => Err(RecipientError::Unknown),
+            all if all == full => Err(RecipientError::OverQuota),
+            _ => Ok(takers.into()),
+        }
+    }
+
+    /// As this node knows it. Not there: this node lags behind the directory, and the fold decides.
+    fn is_full(&self, account: &DirectoryAccount) -> Result<bool, RecipientError> {
+        let view = self
+            .view(ShardId(account.shard))
+            .map_err(|_| RecipientError::Unavailable)?;
+        let row = read::account(&view, account.shard, account.account).map_err(unavailable)?;
+        Ok(row.is_some_and(|row| row.quota_bytes > 0 && row.used_bytes >= row.quota_bytes))
+    }
+
+    /// The mailbox: the detail's, the address's own, INBOX.
     fn folder(
         &self,
         account: &DirectoryAccount,
         detail: Option<&str>,
         folder: &str,
     ) -> Result<MailboxName, RecipientError> {
+        let own = MailboxName::new(folder).unwrap_or_else(|_| MailboxName::inbox());
+        let Some(detail) = detail else {
+            return Ok(own);
+        };
         let view = self
             .view(ShardId(account.shard))
             .map_err(|_| RecipientError::Unavailable)?;
-        let (shard, id) = (account.shard, account.account);
-        let row = read::account(&view, shard, id).map_err(unavailable)?;
-        // Not there: this node lags behind the directory. The fold decides.
-        if row.is_some_and(|row| row.quota_bytes > 0 && row.used_bytes >= row.quota_bytes) {
-            return Err(RecipientError::OverQuota);
-        }
-        if let Some(detail) = detail {
-            let wanted = detail.to_lowercase();
-            let found = read::mailboxes(&view, shard, id)
-                .map_err(unavailable)?
-                .into_iter()
-                .find(|mailbox| mailbox.name.as_str().to_lowercase() == wanted);
-            if let Some(mailbox) = found {
-                return Ok(mailbox.name);
-            }
-        }
-        Ok(MailboxName::new(folder).unwrap_or_else(|_| MailboxName::inbox()))
+        let wanted = detail.to_lowercase();
+        let found = read::mailboxes(&view, account.shard, account.account)
+            .map_err(unavailable)?
+            .into_iter()
+            .find(|mailbox| mailbox.name.as_str().to_lowercase() == wanted);
+        Ok(found.map_or(own, |mailbox| mailbox.name))
     }
 }

@@ -15,6 +15,7 @@ mod login;
 mod mail;
 mod outcome;
 mod password;
+mod rehash;
 mod rows;
 mod service;
 mod submit;

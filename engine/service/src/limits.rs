@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// How long a change waits for a leader or for a closed site gate before it is refused. Sending servers keep the
-/// mail and try again; interactive clients see `NO [UNAVAILABLE]`.
+/// mail and try again; interactive clients see `NO [UNAVAILABLE]`. What a server puts into `Parts`.
 pub const SUBMIT_WAIT_MAX: Duration = Duration::from_secs(15);
-/// What a proposal under way gets beyond `SUBMIT_WAIT_MAX`, so that a true refusal that comes at the last moment is
+/// What a proposal under way gets beyond that, so that a true refusal that comes at the last moment is
 /// not turned into an unknown outcome. After it: `OutcomeUnknown`.
 pub const SUBMIT_GRACE: Duration = Duration::from_secs(5);
 /// First pause between two tries of one command; doubles up to `SUBMIT_PAUSE_MAX`.
@@ -53,3 +53,13 @@ pub const ARGON2_MEMORY_KIB_MAX: u32 = 128 * 1024;
 /// Passes and lanes of an Argon2 hash that is brought along.
 pub const ARGON2_PASSES_MAX: u32 = 16;
 pub const ARGON2_LANES_MAX: u32 = 16;
+/// The cost of a bcrypt hash that is brought along, as a power of two: 14 takes a core for a second.
+pub const BCRYPT_COST_MAX: u32 = 14;
+/// Rounds of a SHA-crypt hash that is brought along. Each works on the password itself, of up to
+/// `PASSWORD_BYTES_MAX`: this many take a core for a few seconds at worst.
+pub const SHA_CRYPT_ROUNDS_MAX: u32 = 500_000;
+/// Rounds of a PBKDF2 hash that is brought along: a second or two of a core.
+pub const PBKDF2_ROUNDS_MAX: u32 = 2_000_000;
+/// Credentials of other servers that are being replaced at once; each waits for its turn at hashing. At the bound a
+/// login leaves its credential to the next one.
+pub const REHASHES_MAX: usize = 256;

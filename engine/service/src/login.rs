@@ -1,15 +1,16 @@
 //! Logins: bounded hashing off the async threads, a cache of what was verified, the same time for unknown names.
 
 use crate::limits::{
-    LOGINS_CACHED_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHECKS_MAX, PASSWORD_WAIT_MAX,
+    LOGINS_CACHED_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHECKS_MAX, PASSWORD_WAIT_MAX, REHASHES_MAX,
 };
 use crate::password::{self, equal};
 use crate::{AccountState, LoginError, Peer, Principal, Service};
 use engine_domain::read;
+use engine_domain::read::DirectoryAccount;
 use engine_types::{AccountId, Address};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -20,6 +21,8 @@ pub(crate) struct Logins {
     key: [u8; 32],
     cache: Mutex<HashMap<AccountId, Verified>>,
     turns: Semaphore,
+    /// Accounts whose credential is being replaced (`rehash.rs`).
+    rehashing: Mutex<HashSet<AccountId>>,
 }
 
 /// Digests under the run's key. Another credential makes the entry worthless, so that a change of password counts at
@@ -40,6 +43,7 @@ impl Logins {
             key,
             cache: Mutex::new(HashMap::new()),
             turns: Semaphore::new(PASSWORD_CHECKS_MAX),
+            rehashing: Mutex::new(HashSet::new()),
         }
     }
 
@@ -67,7 +71,7 @@ impl Logins {
         equal(&verified.password, &self.digest(b"password", password))
     }
 
-    fn remember(&self, account: AccountId, credential: &str, password: &str) {
+    pub(crate) fn remember(&self, account: AccountId, credential: &str, password: &str) {
         if self.key == [0u8; 32] {
             return;
         }
@@ -84,6 +88,16 @@ impl Logins {
 
     pub(crate) fn forget(&self, account: AccountId) {
         self.cache.lock().remove(&account);
+    }
+
+    /// True: the caller has the replacement of this account's credential for itself, until `rehashed`.
+    pub(crate) fn begin_rehash(&self, account: AccountId) -> bool {
+        let mut rehashing = self.rehashing.lock();
+        rehashing.len() < REHASHES_MAX && rehashing.insert(account)
+    }
+
+    pub(crate) fn rehashed(&self, account: AccountId) {
+        self.rehashing.lock().remove(&account);
     }
 
     /// Runs one slow hashing job when its turn comes. `None`: the turn did not come in time.
@@ -108,7 +122,7 @@ impl Service {
         password: &str,
         acts_for: Option<&str>,
     ) -> Result<Principal, LoginError> {
-        let mut result = self.check_password(name, password).await;
+        let mut result = self.check_password(peer, name, password).await;
         if let (Ok(who), Some(other)) = (&result, acts_for)
             && !self.names(who.account, other)
         {
@@ -137,54 +151,80 @@ impl Service {
         matches!(row, Ok(Some(row)) if row.account == account)
     }
 
-    async fn check_password(&self, name: &str, password: &str) -> Result<Principal, LoginError> {
-        let row = match Address::parse(name) {
-            Ok(address) => {
-                let view = self.control().map_err(|_| LoginError::Unavailable)?;
-                read::login(&view, &address.to_string()).map_err(|error| {
-                    tracing::error!(%error, "the directory cannot be read");
-                    LoginError::Unavailable
-                })?
-            }
-            Err(_) => None,
-        };
+    async fn check_password(
+        &self,
+        peer: &Peer,
+        name: &str,
+        password: &str,
+    ) -> Result<Principal, LoginError> {
+        let row = self.login_row(name)?;
         let cached = row
             .as_ref()
             .is_some_and(|row| self.logins.knows(row.account, &row.credential, password));
+        let mut foreign = false;
         if !cached {
             let stored = row.as_ref().map(|row| row.credential.clone());
             let secret = password.to_owned();
-            let check = move || {
-                let too_long = secret.len() > PASSWORD_BYTES_MAX;
-                let secret = if too_long { "" } else { secret.as_str() };
-                let credential = stored.and_then(|stored| match password::parse(&stored) {
-                    Ok(credential) => Some(credential),
-                    Err(error) => {
-                        tracing::error!(%error, "a stored credential cannot be used");
-                        None
-                    }
-                });
-                password::verify(credential.as_ref(), secret.as_bytes()) && !too_long
-            };
-            match self.logins.hashing(check).await {
-                None => return Err(LoginError::Unavailable),
-                Some(false) => return Err(LoginError::Failed),
-                Some(true) => {}
+            let checked = self.logins.hashing(move || check(stored, &secret)).await;
+            match checked.ok_or(LoginError::Unavailable)? {
+                Checked::Wrong => return Err(LoginError::Failed),
+                Checked::Right { foreign: is } => foreign = is,
             }
         }
         let row = row.ok_or(LoginError::Failed)?;
-        if !cached {
+        match AccountState::from_number(row.state) {
+            AccountState::Active | AccountState::Deferred => {}
+            AccountState::NoLogin | AccountState::Suspended => return Err(LoginError::Locked),
+            AccountState::Removed => return Err(LoginError::Failed),
+        }
+        // What cannot be replaced now is not remembered, so that the next login tries again.
+        if !cached && (!foreign || self.rehash(peer, &row, password)) {
             self.logins.remember(row.account, &row.credential, password);
         }
-        match AccountState::from_number(row.state) {
-            AccountState::Active | AccountState::Deferred => Ok(Principal {
-                account: row.account,
-                name: Arc::from(row.address.as_str()),
-                epoch: row.epoch,
-            }),
-            AccountState::NoLogin | AccountState::Suspended => Err(LoginError::Locked),
-            AccountState::Removed => Err(LoginError::Failed),
+        Ok(Principal {
+            account: row.account,
+            name: Arc::from(row.address.as_str()),
+            epoch: row.epoch,
+        })
+    }
+
+    fn login_row(&self, name: &str) -> Result<Option<DirectoryAccount>, LoginError> {
+        let Ok(address) = Address::parse(name) else {
+            return Ok(None);
+        };
+        let view = self.control().map_err(|_| LoginError::Unavailable)?;
+        read::login(&view, &address.to_string()).map_err(|error| {
+            tracing::error!(%error, "the directory cannot be read");
+            LoginError::Unavailable
+        })
+    }
+}
+
+enum Checked {
+    Wrong,
+    /// `foreign`: by a scheme that is to be replaced.
+    Right {
+        foreign: bool,
+    },
+}
+
+/// Slow by design.
+fn check(stored: Option<String>, secret: &str) -> Checked {
+    let too_long = secret.len() > PASSWORD_BYTES_MAX;
+    let secret = if too_long { "" } else { secret };
+    let credential = stored.and_then(|stored| match password::parse(&stored) {
+        Ok(credential) => Some(credential),
+        Err(error) => {
+            tracing::error!(%error, "a stored credential cannot be used");
+            None
         }
+    });
+    let right = password::verify(credential.as_ref(), secret.as_bytes()) && !too_long;
+    match credential {
+        Some(credential) if right => Checked::Right {
+            foreign: credential.is_foreign(),
+        },
+        _ => Checked::Wrong,
     }
 }
 

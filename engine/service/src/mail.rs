@@ -4,9 +4,9 @@ use crate::limits::INLINE_BYTES_MAX;
 use crate::outcome::mismatch;
 use crate::service::{Home, rows_failed};
 use crate::{
-    AppendRequest, AppendedTo, BodyHandle, Changes, Content, CopiedTo, Delivery, FlagMode,
-    Freshness, LoginError, Mail, MailboxEntry, MailboxStatus, MessageRow, Opened, Peer, Principal,
-    Recipient, RecipientError, Refusal, Service, Stored, body,
+    AppendRequest, AppendedTo, BodyHandle, Changes, Content, CopiedTo, Delivered, Delivery,
+    FlagMode, Freshness, LoginError, Mail, MailboxEntry, MailboxStatus, MessageRow, Opened, Peer,
+    Principal, Recipient, RecipientError, Refusal, Service, Stored, body,
 };
 use async_trait::async_trait;
 use engine_domain::{log_time, read};
@@ -32,9 +32,13 @@ impl Service {
             account,
             epoch,
         } = self.home(who)?;
+        let limit = limit_of(&kind);
         let events = vec![Event::new(account, epoch, kind)];
         let submitted = self.submit(shard, account, &peer.session, events).await?;
-        submitted.event(0).cloned()
+        submitted.event(0).cloned().map_err(|refusal| match limit {
+            Some(limit) if matches!(refusal, Refusal::Limit(_)) => Refusal::Limit(limit),
+            _ => refusal,
+        })
     }
 
     async fn copy_or_move(
@@ -64,6 +68,17 @@ fn uids(ranges: Option<&ev::UidRanges>) -> UidSet {
     ranges.map(ev::ranges_from).unwrap_or_default()
 }
 
+/// The one bound that the fold may find an event of this kind to break, where there is only one.
+fn limit_of(kind: &Kind) -> Option<&'static str> {
+    match kind {
+        Kind::FlagsChanged(_) => Some("keywords on one message"),
+        Kind::MailboxRenamed(_) => Some("mailboxes of one account"),
+        Kind::MailboxCreated(_) => Some("mailboxes or subscriptions of one account"),
+        Kind::SubscriptionSet(_) => Some("subscriptions of one account"),
+        _ => None,
+    }
+}
+
 #[async_trait]
 impl Mail for Service {
     async fn login(
@@ -91,7 +106,7 @@ impl Mail for Service {
         self.recipient(address)
     }
 
-    async fn deliver(&self, peer: &Peer, delivery: Delivery) -> Vec<Result<AppendedTo, Refusal>> {
+    async fn deliver(&self, peer: &Peer, delivery: Delivery) -> Vec<Delivered> {
         self.deliver_to_all(peer, delivery).await
     }
 

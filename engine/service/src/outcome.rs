@@ -47,7 +47,9 @@ pub(crate) fn refusal(code: Folded) -> Refusal {
         Folded::MailboxExists => Refusal::MailboxExists,
         Folded::OverQuota => Refusal::OverQuota,
         Folded::NotAllowed => Refusal::Cannot("this mailbox does not allow it"),
-        Folded::Limit => Refusal::Limit("of this account"),
+        Folded::Limit => {
+            Refusal::Limit("of what one account, mailbox, message or address may hold")
+        }
         Folded::AddressTaken => Refusal::AddressTaken,
         Folded::NoSuchAddress => Refusal::NoSuchAddress,
         Folded::Changed => Refusal::Changed,

@@ -5,11 +5,12 @@ use crate::login::Logins;
 use crate::{Mail, Principal, Refusal};
 use engine_domain::{RowsError, read};
 use engine_replica::{Clock, Shard, View};
-use engine_types::{AccountId, CommandId, ModSeq, UnixMillis};
+use engine_types::{AccountId, Address, CommandId, ModSeq, UnixMillis};
 use raft_api::{Entries, Group, ShardId};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::watch;
 
 const _: () = assert!(KEYWORDS_SHOWN_MAX <= 256, "`Opened::keywords` promises it");
@@ -30,10 +31,17 @@ pub struct Parts {
     /// Random for each run of the process: the upper half of command ids.
     pub run: u64,
     pub message_bytes_max: u64,
+    /// How long a change waits for a leader or a closed site gate: `limits::SUBMIT_WAIT_MAX`, except in tests.
+    pub submit_wait_max: Duration,
+    /// Who gets mail for `postmaster` without a domain (RFC 5321 §4.5.1). `None`: the postmaster of `hostname`, or of
+    /// the domain that it lies in.
+    pub postmaster: Option<Address>,
 }
 
 /// The one door. Cheap to share, keeps no state of mail: only a cache of verified logins.
 pub struct Service {
+    /// For work that goes on after the request that gave rise to it.
+    pub(crate) this: Weak<Service>,
     pub(crate) parts: Parts,
     /// Mail shards, ascending: where new accounts go.
     pub(crate) mail_shards: Vec<ShardId>,
@@ -59,7 +67,8 @@ impl Service {
             .filter(|shard| *shard != ShardId::CONTROL)
             .collect();
         mail_shards.sort_unstable();
-        Arc::new(Service {
+        Arc::new_cyclic(|this| Service {
+            this: this.clone(),
             parts,
             mail_shards,
             logins: Logins::new(),

@@ -3,7 +3,7 @@
 
 use crate::limits::{
     FOLD_WAIT_MAX, READ_MARK_WAIT_MAX, SESSION_BYTES_MAX, SUBMIT_GRACE, SUBMIT_PAUSE_MAX,
-    SUBMIT_PAUSE_MIN, SUBMIT_WAIT_MAX,
+    SUBMIT_PAUSE_MIN,
 };
 use crate::outcome::Submitted;
 use crate::service::rows_failed;
@@ -100,7 +100,7 @@ impl Service {
         if command.len() + STAMP_BYTES > PAYLOAD_BYTES_MAX {
             return Err(Refusal::Limit("the change is too large for one entry"));
         }
-        let deadline = Instant::now() + SUBMIT_WAIT_MAX;
+        let deadline = Instant::now() + self.parts.submit_wait_max;
         let mut pause = SUBMIT_PAUSE_MIN;
         let mut tries = Tries::default();
         loop {

@@ -33,11 +33,10 @@ pub async fn deliver(
         Ok(whole) => whole,
         Err(overflow) => {
             let reply = Reply::from(reply::overflow(overflow));
-            let each = recipients.iter().map(|recipient| {
-                outcome.log(recipient, None, &reply);
-                reply.clone()
-            });
-            return each.collect();
+            for recipient in &recipients {
+                outcome.log(recipient, &[], &reply);
+            }
+            return vec![reply; recipients.len()];
         }
     };
     outcome.message_id = message_id(&whole.bytes);
@@ -55,12 +54,9 @@ pub async fn deliver(
     let answered = recipients.iter().zip(results);
     answered
         .map(|(recipient, result)| {
-            let result = result.unwrap_or(Err(Refusal::OutcomeUnknown));
-            let reply = match &result {
-                Ok(to) => reply::delivered(to),
-                Err(refusal) => reply::refusal(refusal, context.quota_tempfail),
-            };
-            outcome.log(recipient, result.ok().as_ref(), &reply);
+            let results = result.unwrap_or_default();
+            let reply = reply::outcome(recipient, &results, context.quota_tempfail);
+            outcome.log(recipient, &results, &reply);
             reply
         })
         .collect()
@@ -84,20 +80,23 @@ struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    /// Names are fixed in `docs/protocols/logs.md`.
-    fn log(&self, recipient: &Recipient, to: Option<&AppendedTo>, reply: &str) {
-        info!(
-            receipt = to.map(|to| to.receipt.as_str()),
-            message_id = self.message_id,
-            sender = self.sender,
-            recipient = &*recipient.as_given,
-            account = &*recipient.name,
-            mailbox = to.map(|to| to.mailbox_name.as_str()),
-            size = self.size,
-            peer = %self.peer.address,
-            session = &*self.peer.session,
-            reply,
-            "delivery"
-        );
+    /// One line for each account that the recipient's mail goes to. Names are fixed in `docs/protocols/logs.md`.
+    fn log(&self, recipient: &Recipient, results: &[Result<AppendedTo, Refusal>], reply: &str) {
+        for (number, target) in recipient.targets.iter().enumerate() {
+            let to = results.get(number).and_then(|result| result.as_ref().ok());
+            info!(
+                receipt = to.map(|to| to.receipt.as_str()),
+                message_id = self.message_id,
+                sender = self.sender,
+                recipient = &*recipient.as_given,
+                account = &*target.name,
+                mailbox = to.map(|to| to.mailbox_name.as_str()),
+                size = self.size,
+                peer = %self.peer.address,
+                session = &*self.peer.session,
+                reply,
+                "delivery"
+            );
+        }
     }
 }

@@ -8,6 +8,9 @@ pub const LINE_BYTES_MAX: usize = 4_096;
 pub const LINE_SWALLOW_BYTES_MAX: usize = 1 << 20;
 /// Recipients of one message; RFC 5321 §4.5.3.1.8 asks for 100 at least. Reply: `452 4.5.3`, the sender splits.
 pub const RECIPIENTS_MAX: usize = 1_000;
+/// Accounts that one message goes to, over all recipients: at least as many as one address may have, so that each can be
+/// reached. Reply: `452 4.5.3`, the sender splits.
+pub const TARGETS_MAX: usize = 4_000;
 /// Bad commands (not: refused recipients) since the last message. Then: `421 4.7.0`, closed.
 pub const ERRORS_MAX: u32 = 20;
 /// An address in a path: local part, `@`, domain as `engine-types` bounds them. Reply: `501 5.1.7` or `501 5.1.3`.

@@ -3,7 +3,7 @@
 use crate::body::Overflow;
 use crate::command::SyntaxError;
 use crate::limits::REPLY_TEXT_BYTES_MAX;
-use engine_service::{AppendedTo, RecipientError, Refusal};
+use engine_service::{AppendedTo, Recipient, RecipientError, Refusal};
 use std::borrow::Cow;
 
 pub type Reply = Cow<'static, str>;
@@ -36,6 +36,7 @@ pub const OUTCOME_UNKNOWN: &str = "451 4.4.2 outcome unknown";
 pub const TOO_BIG: &str = "552 5.3.4 the message is larger than this server takes";
 const NO_MEMORY: &str = "452 4.3.1 too many large messages at once, try again later";
 const NO_SUCH_RECIPIENT: &str = "550 5.1.1 no such recipient";
+const NO_POSTMASTER: &str = "550 5.1.1 this server has no postmaster address: name a domain";
 const DEFERRED: &str = "452 4.2.1 the mailbox takes no mail now, try again later";
 
 pub fn syntax(error: SyntaxError) -> &'static str {
@@ -61,6 +62,7 @@ pub fn overflow(overflow: Overflow) -> &'static str {
 pub fn recipient(error: &RecipientError, quota_tempfail: bool) -> Reply {
     match error {
         RecipientError::Unknown => NO_SUCH_RECIPIENT.into(),
+        RecipientError::NoPostmaster => NO_POSTMASTER.into(),
         RecipientError::Refused(text) => format!("550 5.7.1 {}", printable(text)).into(),
         RecipientError::Deferred => DEFERRED.into(),
         RecipientError::OverQuota => over_quota(quota_tempfail).into(),
@@ -68,11 +70,38 @@ pub fn recipient(error: &RecipientError, quota_tempfail: bool) -> Reply {
     }
 }
 
-/// `250 2.0.0 <receipt> stored in FOLDER`.
-pub fn delivered(to: &AppendedTo) -> Reply {
+/// The one reply for a recipient: 250 only if all of its targets have the message. Otherwise a temporary answer comes
+/// before a final one: the sender's next try brings the message to those that lack it, and only to them.
+pub fn outcome(
+    recipient: &Recipient,
+    results: &[Result<AppendedTo, Refusal>],
+    quota_tempfail: bool,
+) -> Reply {
+    if results.len() != recipient.targets.len() {
+        return OUTCOME_UNKNOWN.into();
+    }
+    let refusals = results.iter().filter_map(|result| result.as_ref().err());
+    let mut refused: Vec<Reply> = refusals.map(|r| refusal(r, quota_tempfail)).collect();
+    let temporary = refused.iter().position(|reply| reply.starts_with('4'));
+    if !refused.is_empty() {
+        return refused.swap_remove(temporary.unwrap_or(0));
+    }
+    match results {
+        [Ok(to), others @ ..] => delivered(to, others.len()),
+        _ => OUTCOME_UNKNOWN.into(),
+    }
+}
+
+/// `250 2.0.0 <receipt> stored in FOLDER`, and how many others have it.
+fn delivered(to: &AppendedTo, others: usize) -> Reply {
     let receipt = to.receipt.trim_matches(['<', '>']);
+    let more = match others {
+        0 => String::new(),
+        1 => " and for 1 other account".to_owned(),
+        many => format!(" and for {many} other accounts"),
+    };
     let text = format!("<{receipt}> stored in {}", to.mailbox_name);
-    format!("250 2.0.0 {}", printable(&text)).into()
+    format!("250 2.0.0 {}{more}", printable(&text)).into()
 }
 
 pub fn refusal(refusal: &Refusal, quota_tempfail: bool) -> Reply {

@@ -231,6 +231,9 @@ impl Lmtp {
             return self.say(reply::TOO_MANY_RECIPIENTS).await;
         }
         match self.mail.resolve_recipient(&address).await {
+            Ok(recipient) if !transaction.has_room(&recipient) => {
+                self.say(reply::TOO_MANY_RECIPIENTS).await
+            }
             Ok(recipient) => {
                 transaction.recipients.push(recipient);
                 self.say("250 2.1.5 recipient OK").await

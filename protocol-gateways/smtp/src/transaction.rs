@@ -2,6 +2,7 @@
 
 use crate::body::Body;
 use crate::command::MailFrom;
+use crate::limits::TARGETS_MAX;
 use engine_service::Recipient;
 
 pub struct Transaction {
@@ -28,5 +29,11 @@ impl Transaction {
             recipients: Vec::new(),
             chunks: Chunks::None,
         }
+    }
+
+    /// A first recipient always has: see `TARGETS_MAX`.
+    pub fn has_room(&self, more: &Recipient) -> bool {
+        let taken: usize = self.recipients.iter().map(|r| r.targets.len()).sum();
+        taken == 0 || taken + more.targets.len() <= TARGETS_MAX
     }
 }

@@ -4,7 +4,8 @@ use crate::world::{ALICE, EPOCH, SHARD, World, appended, body};
 use engine_domain::limits::{OUTCOME_AGE_MS_MAX, OUTCOMES_PER_ACCOUNT_MAX};
 use engine_domain::{invariants, read};
 use engine_events::{
-    AccountClosed, AccountOpened, Command, Event, Kind, MailboxCreated, QuotaSet, Refusal,
+    AccountClosed, AccountOpened, Command, Event, Kind, MailboxCreated, MessageAppended,
+    OutcomeKind, QuotaSet, Refusal,
 };
 use engine_types::{AccountId, CommandId, MailboxId, Uid};
 
@@ -150,4 +151,69 @@ fn one_command_for_two_accounts_decides_each_alone() {
     assert_eq!(refusals, [None, Some(Refusal::OverQuota), None]);
     let touched: Vec<_> = folded.touched.iter().map(|(account, _)| *account).collect();
     assert_eq!(touched, [ALICE]);
+}
+
+/// A named delivery, each time by a command of its own: what a sending server's next try makes of it.
+fn named(world: &mut World, name: u8) -> Result<u32, Refusal> {
+    let append = MessageAppended {
+        once: vec![name; 16].into(),
+        check_quota: true,
+        ..appended("INBOX", "")
+    };
+    let outcome = world.append_event(10, append);
+    match (outcome.refusal(), outcome.result) {
+        (None, Some(OutcomeKind::Appended(done))) => Ok(done.uid),
+        (refusal, _) => Err(refusal.unwrap()),
+    }
+}
+
+#[test]
+fn a_named_delivery_is_there_once_whoever_brings_it() {
+    let mut world = World::with_alice();
+    assert_eq!(named(&mut world, 1), Ok(1));
+    assert_eq!(named(&mut world, 1), Ok(1));
+    assert_eq!(named(&mut world, 2), Ok(2), "another name, another message");
+    assert_eq!(named(&mut world, 1), Ok(1));
+    assert_eq!(
+        kept(&world),
+        3,
+        "the account's opening, and one for each name"
+    );
+    assert_eq!(invariants::check(&world.rows, SHARD), Ok(Vec::new()));
+}
+
+#[test]
+fn a_refused_delivery_may_come_again_under_its_name() {
+    let mut world = World::with_alice();
+    world.one(Kind::QuotaSet(QuotaSet { quota_bytes: 5 }));
+    assert_eq!(named(&mut world, 1), Err(Refusal::OverQuota));
+    quota(&mut world);
+    assert_eq!(named(&mut world, 1), Ok(1));
+    assert_eq!(named(&mut world, 1), Ok(1));
+}
+
+/// A sender tries for days; each try within a day of the one before keeps the delivery known.
+#[test]
+fn a_named_delivery_stays_known_while_it_is_tried() {
+    let mut world = World::with_alice();
+    assert_eq!(named(&mut world, 1), Ok(1));
+    for _ in 0..5 {
+        world.clock_ms += OUTCOME_AGE_MS_MAX;
+        assert_eq!(named(&mut world, 1), Ok(1));
+        for _ in 0..3 {
+            quota(&mut world);
+        }
+    }
+    assert_eq!(invariants::check(&world.rows, SHARD), Ok(Vec::new()));
+}
+
+#[test]
+fn a_name_has_sixteen_octets() {
+    let mut world = World::with_alice();
+    let append = MessageAppended {
+        once: vec![1; 15].into(),
+        ..appended("INBOX", "")
+    };
+    let outcome = world.append_event(10, append);
+    assert_eq!(outcome.refusal(), Some(Refusal::Invalid));
 }

@@ -178,25 +178,38 @@ pub struct CopiedTo {
 /// A recipient that mail can go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
+    /// The address as the sender gave it.
+    pub as_given: Arc<str>,
+    /// Never empty; more than one where the address is a list.
+    pub targets: Arc<[Target]>,
+}
+
+/// An account that a recipient's mail goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
     pub account: AccountId,
     pub epoch: u64,
     /// The account's address.
     pub name: Arc<str>,
     /// Where `user+folder` or an alias sends it; INBOX if it does not exist.
     pub folder: MailboxName,
-    /// The address as the sender gave it.
-    pub as_given: Arc<str>,
 }
+
+/// What became of one recipient's mail: a result for each of its targets, in order. The recipient's mail is delivered
+/// once all of them are `Ok`; a sender that tries again reaches only those that lack it (while outcomes are kept).
+pub type Delivered = Vec<Result<AppendedTo, Refusal>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecipientError {
     /// 550 5.1.1
     Unknown,
+    /// `postmaster` without a domain, and there is no such address here: 550 5.1.1.
+    NoPostmaster,
     /// 550 5.7.1, with the operator's text.
     Refused(String),
     /// 452 4.2.1: deliveries are deferred, or the account is suspended.
     Deferred,
-    /// 552 5.2.2, or 452 4.2.2 where `quota.tempfail` is set.
+    /// All targets are. 552 5.2.2, or 452 4.2.2 where `quota.tempfail` is set.
     OverQuota,
     /// 451 4.4.1
     Unavailable,
@@ -247,9 +260,10 @@ pub trait Mail: Send + Sync + 'static {
     ) -> Result<Principal, LoginError>;
 
     // ---- mail in ----
+    /// `local@domain`, or `postmaster` alone (RFC 5321 §4.5.1).
     async fn resolve_recipient(&self, address: &str) -> Result<Recipient, RecipientError>;
     /// One result for each recipient, in order. The same bytes are stored once per shard.
-    async fn deliver(&self, peer: &Peer, delivery: Delivery) -> Vec<Result<AppendedTo, Refusal>>;
+    async fn deliver(&self, peer: &Peer, delivery: Delivery) -> Vec<Delivered>;
     async fn append(
         &self,
         peer: &Peer,

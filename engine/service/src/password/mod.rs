@@ -1,5 +1,10 @@
-//! Stored credentials: `{SCHEME}text`. New ones are `{ARGON2ID}`; SHA-2 forms that other servers left are verified.
-//! `{SHA}` and `{SSHA}` (SHA-1) are known by name and refused, as all others are.
+//! Stored credentials: `{SCHEME}text`. New ones are `{ARGON2ID}`; what other servers left is verified, and replaced at
+//! the next good login (`login.rs`). Plain text and all that is not named here is refused.
+
+mod crypt;
+mod md5_crypt;
+#[cfg(test)]
+mod tests;
 
 use crate::limits::{
     ARGON2_LANES_MAX, ARGON2_MEMORY_KIB_MAX, ARGON2_PASSES_MAX, CREDENTIAL_BYTES_MAX,
@@ -8,6 +13,9 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use crypt::{Bcrypted, Pbkdf2, ShaCrypted};
+use md5_crypt::Md5Crypt;
+use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use std::sync::LazyLock;
 use thiserror::Error;
@@ -17,12 +25,13 @@ pub(crate) enum PasswordError {
     #[error("a credential is {{SCHEME}}text, of at most {CREDENTIAL_BYTES_MAX} octets")]
     NoScheme,
     #[error(
-        "password scheme {{{0}}} is not supported: use ARGON2ID, SSHA512, SHA512, SSHA256 or SHA256"
+        "password scheme {{{0}}} is not supported: use ARGON2ID, ARGON2I, BLF-CRYPT, SHA512-CRYPT, SHA256-CRYPT, \
+         SSHA512, SHA512, SSHA256, SHA256, SSHA, SHA, PBKDF2 or MD5-CRYPT"
     )]
     UnknownScheme(String),
     #[error("the text does not fit its scheme {{{0}}}")]
     Malformed(&'static str),
-    #[error("the hash asks for more memory, passes or lanes than this server gives to a login")]
+    #[error("the hash asks for more memory, passes or rounds than this server gives to a login")]
     TooCostly,
     #[error("no random numbers, or not enough memory")]
     Unavailable,
@@ -32,8 +41,27 @@ pub(crate) enum PasswordError {
 #[derive(Debug)]
 pub(crate) enum Credential {
     Argon2(Box<PasswordHash>),
-    Sha256 { digest: Vec<u8>, salt: Vec<u8> },
-    Sha512 { digest: Vec<u8>, salt: Vec<u8> },
+    Bcrypt(Bcrypted),
+    ShaCrypt(ShaCrypted),
+    Pbkdf2(Pbkdf2),
+    Md5Crypt(Md5Crypt),
+    Digest(Digested),
+}
+
+/// One pass of a fast hash over password ‖ salt, as LDAP servers and Dovecot store it.
+#[derive(Debug)]
+pub(crate) struct Digested {
+    hash: Hash,
+    digest: Vec<u8>,
+    /// Empty for the schemes without salt.
+    salt: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hash {
+    Sha1,
+    Sha256,
+    Sha512,
 }
 
 /// Verified where there is no account or its scheme is cheap, so that a failure takes the same time for all names.
@@ -60,28 +88,29 @@ pub(crate) fn parse(stored: &str) -> Result<Credential, PasswordError> {
         .strip_prefix('{')
         .and_then(|rest| rest.split_once('}'))
         .ok_or(PasswordError::NoScheme)?;
-    match scheme.to_ascii_uppercase().as_str() {
-        "ARGON2ID" | "ARGON2I" => argon2_hash(text),
-        "SHA256" => {
-            let (digest, salt) = digest_and_salt(text, 32, false, "SHA256")?;
-            Ok(Credential::Sha256 { digest, salt })
+    let scheme = scheme.to_ascii_uppercase();
+    let digested = |hash, salted, name| Digested::parse(text, hash, salted, name);
+    Ok(match scheme.as_str() {
+        "ARGON2ID" | "ARGON2I" => return argon2_hash(text),
+        "BLF-CRYPT" => Credential::Bcrypt(Bcrypted::parse(text)?),
+        "SHA512-CRYPT" => Credential::ShaCrypt(ShaCrypted::parse(text, "$6$", "SHA512-CRYPT")?),
+        "SHA256-CRYPT" => Credential::ShaCrypt(ShaCrypted::parse(text, "$5$", "SHA256-CRYPT")?),
+        "SSHA512" => Credential::Digest(digested(Hash::Sha512, true, "SSHA512")?),
+        "SHA512" => Credential::Digest(digested(Hash::Sha512, false, "SHA512")?),
+        "SSHA256" => Credential::Digest(digested(Hash::Sha256, true, "SSHA256")?),
+        "SHA256" => Credential::Digest(digested(Hash::Sha256, false, "SHA256")?),
+        "SSHA" => Credential::Digest(digested(Hash::Sha1, true, "SSHA")?),
+        "SHA" => Credential::Digest(digested(Hash::Sha1, false, "SHA")?),
+        "PBKDF2" => Credential::Pbkdf2(Pbkdf2::parse(text)?),
+        "MD5-CRYPT" => md5_crypt::parse(text)
+            .map(Credential::Md5Crypt)
+            .ok_or(PasswordError::Malformed("MD5-CRYPT"))?,
+        _ => {
+            return Err(PasswordError::UnknownScheme(
+                scheme.chars().take(32).collect(),
+            ));
         }
-        "SSHA256" => {
-            let (digest, salt) = digest_and_salt(text, 32, true, "SSHA256")?;
-            Ok(Credential::Sha256 { digest, salt })
-        }
-        "SHA512" => {
-            let (digest, salt) = digest_and_salt(text, 64, false, "SHA512")?;
-            Ok(Credential::Sha512 { digest, salt })
-        }
-        "SSHA512" => {
-            let (digest, salt) = digest_and_salt(text, 64, true, "SSHA512")?;
-            Ok(Credential::Sha512 { digest, salt })
-        }
-        _ => Err(PasswordError::UnknownScheme(
-            scheme.chars().take(32).collect(),
-        )),
-    }
+    })
 }
 
 fn argon2_hash(text: &str) -> Result<Credential, PasswordError> {
@@ -103,43 +132,57 @@ fn argon2_hash(text: &str) -> Result<Credential, PasswordError> {
     Ok(Credential::Argon2(Box::new(hash)))
 }
 
-/// Base64 of digest ‖ salt, as OpenLDAP and Dovecot store it.
-fn digest_and_salt(
-    text: &str,
-    digest_len: usize,
-    salted: bool,
-    scheme: &'static str,
-) -> Result<(Vec<u8>, Vec<u8>), PasswordError> {
-    let mut digest = STANDARD
-        .decode(text)
-        .map_err(|_| PasswordError::Malformed(scheme))?;
-    if digest.len() < digest_len || (digest.len() > digest_len) != salted {
-        return Err(PasswordError::Malformed(scheme));
+impl Digested {
+    /// Base64 of digest ‖ salt.
+    fn parse(
+        text: &str,
+        hash: Hash,
+        salted: bool,
+        scheme: &'static str,
+    ) -> Result<Digested, PasswordError> {
+        let malformed = PasswordError::Malformed(scheme);
+        let mut digest = STANDARD.decode(text).map_err(|_| malformed.clone())?;
+        let len = hash.digest(&[], &[]).len();
+        if digest.len() < len || (digest.len() > len) != salted {
+            return Err(malformed);
+        }
+        let salt = digest.split_off(len);
+        Ok(Digested { hash, digest, salt })
     }
-    let salt = digest.split_off(digest_len);
-    Ok((digest, salt))
+}
+
+impl Hash {
+    fn digest(self, password: &[u8], salt: &[u8]) -> Vec<u8> {
+        fn over<D: Digest>(password: &[u8], salt: &[u8]) -> Vec<u8> {
+            let hasher = D::new().chain_update(password).chain_update(salt);
+            hasher.finalize().to_vec()
+        }
+        match self {
+            Hash::Sha1 => over::<Sha1>(password, salt),
+            Hash::Sha256 => over::<Sha256>(password, salt),
+            Hash::Sha512 => over::<Sha512>(password, salt),
+        }
+    }
 }
 
 impl Credential {
+    /// Anything but `{ARGON2ID}`: to be replaced once the password is known.
+    pub(crate) fn is_foreign(&self) -> bool {
+        !matches!(self, Credential::Argon2(hash) if hash.algorithm.as_str() == "argon2id")
+    }
+
     fn matches(&self, password: &[u8]) -> bool {
         match self {
             Credential::Argon2(hash) => Argon2::default()
                 .verify_password(password, hash.as_ref())
                 .is_ok(),
-            Credential::Sha256 { digest, salt } => equal(
-                digest,
-                &Sha256::new()
-                    .chain_update(password)
-                    .chain_update(salt)
-                    .finalize(),
-            ),
-            Credential::Sha512 { digest, salt } => equal(
-                digest,
-                &Sha512::new()
-                    .chain_update(password)
-                    .chain_update(salt)
-                    .finalize(),
-            ),
+            Credential::Bcrypt(hash) => hash.matches(password),
+            Credential::ShaCrypt(hash) => hash.matches(password),
+            Credential::Pbkdf2(hash) => hash.matches(password),
+            Credential::Md5Crypt(hash) => hash.matches(password),
+            Credential::Digest(Digested { hash, digest, salt }) => {
+                equal(digest, &hash.digest(password, salt))
+            }
         }
     }
 }
@@ -158,84 +201,4 @@ pub(crate) fn verify(credential: Option<&Credential>, password: &[u8]) -> bool {
 /// In a time that does not depend on where they differ.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y)) == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(stored: &str, password: &str, expect: &str) {
-        let shown = match parse(stored) {
-            Err(error) => format!("{error:?}"),
-            Ok(credential) => verify(Some(&credential), password.as_bytes()).to_string(),
-        };
-        assert_eq!(shown, expect, "{stored}");
-    }
-
-    #[test]
-    fn nobody_is_let_in_without_a_credential() {
-        assert!(!verify(None, b""));
-        assert!(!verify(None, b"demo"));
-    }
-
-    #[test]
-    fn what_we_make_we_verify() {
-        let stored = hash("demo").unwrap();
-        assert!(stored.starts_with("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$"));
-        check(&stored, "demo", "true");
-        check(&stored, "Demo", "false");
-        check(&stored, "", "false");
-        assert_ne!(stored, hash("demo").unwrap(), "every hash has its own salt");
-    }
-
-    #[test]
-    fn schemes_of_other_servers() {
-        // From `openssl dgst -binary | base64`; the salted one with `salt` hashed and stored behind.
-        let plain = "{SHA256}KpdRbDVLaISM29j1SiJqClWyHtE44getbFy7nACqWuo=";
-        check(plain, "demo", "true");
-        check(plain, "demp", "false");
-        let salted = "{ssha512}PRrvomWieyvBQdmbEKxkdxJv5Vnu5QDLb7GfcmX7EmbqcJ2Ok62m9v+FkyWs7msdivnZJglPw0XLKeZstQpNTXNhbHQ=";
-        check(salted, "demo", "true");
-        check(salted, "demosalt", "false");
-        for (scheme, salt) in [("SHA256", ""), ("SSHA256", "salt")] {
-            let digest = Sha256::digest(format!("demo{salt}"));
-            let text = STANDARD.encode([digest.as_slice(), salt.as_bytes()].concat());
-            check(&format!("{{{scheme}}}{text}"), "demo", "true");
-            check(&format!("{{{scheme}}}{text}"), "demp", "false");
-        }
-        for (scheme, salt) in [("SHA512", ""), ("ssha512", "salt")] {
-            let digest = Sha512::digest(format!("demo{salt}"));
-            let text = STANDARD.encode([digest.as_slice(), salt.as_bytes()].concat());
-            check(&format!("{{{scheme}}}{text}"), "demo", "true");
-            check(&format!("{{{scheme}}}{text}"), "demp", "false");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_verified_is_refused() {
-        check("demo", "demo", "NoScheme");
-        check("", "", "NoScheme");
-        check("{SHA512", "demo", "NoScheme");
-        check("{PLAIN}demo", "demo", "UnknownScheme(\"PLAIN\")");
-        check("{SSHA}abcd", "demo", "UnknownScheme(\"SSHA\")");
-        check("{}demo", "demo", "UnknownScheme(\"\")");
-        check("{SHA256}!", "demo", "Malformed(\"SHA256\")");
-        check("{SHA256}YWJj", "demo", "Malformed(\"SHA256\")");
-        check(
-            "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1",
-            "demo",
-            "Malformed(\"ARGON2ID\")",
-        );
-        check(
-            "{ARGON2ID}$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-            "demo",
-            "TooCostly",
-        );
-        check(
-            &format!("{{SHA256}}{}", "A".repeat(2_000)),
-            "demo",
-            "NoScheme",
-        );
-    }
 }

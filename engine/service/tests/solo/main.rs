@@ -1,5 +1,8 @@
 //! The door over real shards and a log in memory: mail in, mailboxes, flags, the directory.
 
+mod logins;
+mod recipients;
+
 use bytes::Bytes;
 use engine_service::*;
 use engine_types::{Flag, Flags, MailboxName, ModSeq, SpecialUse, Uid, UidSet};
@@ -31,7 +34,7 @@ fn one(uid: u32) -> UidSet {
     [Uid(uid)].into_iter().collect()
 }
 
-async fn send(service: &Service, to: &[&str], message: &[u8]) -> Vec<Result<AppendedTo, Refusal>> {
+async fn send_all(service: &Service, to: &[&str], message: &[u8]) -> Vec<Delivered> {
     let mut recipients = Vec::new();
     for address in to {
         recipients.push(service.resolve_recipient(address).await.unwrap());
@@ -44,6 +47,12 @@ async fn send(service: &Service, to: &[&str], message: &[u8]) -> Vec<Result<Appe
         with: "LMTP",
     };
     service.deliver(&peer(), delivery).await
+}
+
+/// To addresses of one target each.
+async fn send(service: &Service, to: &[&str], message: &[u8]) -> Vec<Result<AppendedTo, Refusal>> {
+    let delivered = send_all(service, to, message).await;
+    delivered.into_iter().flatten().collect()
 }
 
 async fn append(
@@ -147,105 +156,6 @@ async fn what_cannot_be_stored_is_refused_for_each_recipient() {
     let bob = service.principal("bob@example.org").await.unwrap();
     let (status, freshness) = service.status(&bob, &name("INBOX")).await.unwrap();
     assert_eq!((status.messages, freshness), (0, Freshness::Current));
-}
-
-#[tokio::test]
-async fn only_the_right_password_lets_in() {
-    let service = testkit::solo_service();
-    let login = async |name: &str, password: &str| {
-        let result = service.login(&peer(), name, password).await;
-        result.map(|who| who.name.to_string())
-    };
-    assert_eq!(
-        login("bob@example.org", "Demo").await,
-        Err(LoginError::Failed)
-    );
-    assert_eq!(
-        login("nobody@example.org", "demo").await,
-        Err(LoginError::Failed)
-    );
-    assert_eq!(login("bob", "demo").await, Err(LoginError::Failed));
-    // Twice: the second one is answered by the cache.
-    for _ in 0..2 {
-        let bob = Ok("bob@example.org".to_owned());
-        assert_eq!(login("BOB@example.org", "demo").await, bob);
-    }
-    let new = NewCredential::Password("other".to_owned());
-    service
-        .set_credential("bob@example.org", new)
-        .await
-        .unwrap();
-    assert_eq!(
-        login("bob@example.org", "demo").await,
-        Err(LoginError::Failed)
-    );
-    assert!(login("bob@example.org", "other").await.is_ok());
-    service
-        .set_state("bob@example.org", AccountState::NoLogin)
-        .await
-        .unwrap();
-    assert_eq!(
-        login("bob@example.org", "other").await,
-        Err(LoginError::Locked)
-    );
-    assert_eq!(login("bob@example.org", "x").await, Err(LoginError::Failed));
-    let peer = peer();
-    let as_carol = service.login_as(&peer, "carol@example.org", "alice@example.org", "demo");
-    assert_eq!(as_carol.await, Err(LoginError::Failed));
-    for authzid in ["", "Alice@example.org"] {
-        let own = service.login_as(&peer, authzid, "alice@example.org", "demo");
-        assert!(own.await.is_ok(), "{authzid:?}");
-    }
-}
-
-#[tokio::test]
-async fn recipients() {
-    let service = testkit::solo_service();
-    let target = |account: &str, folder: &str| vec![(account.to_owned(), folder.to_owned())];
-    let bob = service.principal("bob@example.org").await.unwrap();
-    service
-        .create_mailbox(&peer(), &bob, &name("Work/Élan"), None)
-        .await
-        .unwrap();
-    for (address, account, folder) in [
-        ("info@example.org", "bob@example.org", "Work"),
-        ("*@example.com", "carol@example.org", ""),
-    ] {
-        let added = service.add_address(address, target(account, folder), None, false);
-        added.await.unwrap();
-    }
-    let text = Some("moved away".to_owned());
-    let refused = service.add_address("old@example.com", Vec::new(), text, false);
-    refused.await.unwrap();
-    service
-        .set_state("alice@example.org", AccountState::Deferred)
-        .await
-        .unwrap();
-    let mut failures = Vec::new();
-    for (address, expect) in [
-        ("bob@example.org", "bob@example.org INBOX"),
-        ("bob+work/élan@example.org", "bob@example.org Work/Élan"),
-        ("bob+SENT@example.org", "bob@example.org Sent"),
-        ("bob+none@example.org", "bob@example.org INBOX"),
-        ("info@example.org", "bob@example.org Work"),
-        ("any@example.com", "carol@example.org INBOX"),
-        ("old@example.com", "Refused(\"moved away\")"),
-        ("any@example.org", "Unknown"),
-        ("*@example.com", "Unknown"),
-        ("bob", "Unknown"),
-        ("alice@example.org", "Deferred"),
-    ] {
-        let shown = match service.resolve_recipient(address).await {
-            Ok(recipient) => format!("{} {}", recipient.name, recipient.folder),
-            Err(error) => format!("{error:?}"),
-        };
-        if shown != expect {
-            failures.push(format!("{address}: {shown}, not {expect}"));
-        }
-    }
-    assert!(failures.is_empty(), "{failures:#?}");
-    let stored = send(&service, &["info@example.org"], MESSAGE).await;
-    assert_eq!(stored[0].as_ref().unwrap().mailbox_name, name("Work"));
 }
 
 #[tokio::test]

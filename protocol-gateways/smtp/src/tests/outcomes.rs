@@ -44,6 +44,24 @@ async fn replies() {
             "452 4.2.1 the mailbox takes no mail now, try again later",
         ),
         ("gone", "550 5.1.1 no such recipient"),
+        (
+            "alice&folder",
+            "250 2.0.0 <c.1:1:1:1> stored in INBOX and for 1 other account",
+        ),
+        (
+            "folder&alice&bob",
+            "250 2.0.0 <c.1:1:1:1> stored in Entw\\u{fc}rfe and for 2 other accounts",
+        ),
+        ("alice&overquota", "552 5.2.2 the mailbox is over quota"),
+        (
+            "overquota&alice&unavailable",
+            "451 4.4.1 temporarily unavailable: no majority",
+        ),
+        ("alice&unknown-outcome", "451 4.4.2 outcome unknown"),
+        (
+            "postmaster",
+            "at RCPT: 550 5.1.1 this server has no postmaster address: name a domain",
+        ),
         ("nobody", "at RCPT: 550 5.1.1 no such recipient"),
         (
             "refused",
@@ -100,9 +118,7 @@ impl Write for Log {
     }
 }
 
-/// The field names are fixed in `docs/protocols/logs.md`.
-#[tokio::test]
-async fn one_log_line_per_outcome() {
+async fn logged(sent: &str) -> Vec<String> {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -112,11 +128,17 @@ async fn one_log_line_per_outcome() {
         .with_writer(move || writer.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let sent = "LHLO peer\r\nMAIL FROM:<s@x>\r\nRCPT TO:<alice@x>\r\nRCPT TO:<nobody@x>\r\n\
-                RCPT TO:<overquota@x>\r\nDATA\r\nMessage-ID: <a@b>\r\n\r\n.\r\n";
     talk(config(), sent.as_bytes()).await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+/// The field names are fixed in `docs/protocols/logs.md`.
+#[tokio::test]
+async fn one_log_line_per_outcome() {
+    let sent = "LHLO peer\r\nMAIL FROM:<s@x>\r\nRCPT TO:<alice@x>\r\nRCPT TO:<nobody@x>\r\n\
+                RCPT TO:<overquota@x>\r\nDATA\r\nMessage-ID: <a@b>\r\n\r\n.\r\n";
+    let lines = logged(sent).await;
     assert_eq!(
         lines,
         [
@@ -127,6 +149,23 @@ async fn one_log_line_per_outcome() {
              reply=\"250 2.0.0 <c.1:1:1:1> stored in INBOX\"",
             "INFO delivery message_id=\"<a@b>\" sender=\"s@x\" recipient=\"overquota@x\" account=\"overquota@x\" \
              size=21 peer=127.0.0.1 session=\"1.1\" reply=\"552 5.2.2 the mailbox is over quota\"",
+        ]
+    );
+}
+
+/// Each account that an address's mail goes to has a line of its own, with the one reply.
+#[tokio::test]
+async fn one_log_line_per_target() {
+    let sent = "LHLO peer\r\nMAIL FROM:<s@x>\r\nRCPT TO:<alice&overquota@x>\r\nDATA\r\nm\r\n.\r\n";
+    let lines = logged(sent).await;
+    assert_eq!(
+        lines,
+        [
+            "INFO delivery receipt=\"<c.1:1:1:1>\" message_id=\"\" sender=\"s@x\" recipient=\"alice&overquota@x\" \
+             account=\"alice@x\" mailbox=\"INBOX\" size=3 peer=127.0.0.1 session=\"1.1\" \
+             reply=\"552 5.2.2 the mailbox is over quota\"",
+            "INFO delivery message_id=\"\" sender=\"s@x\" recipient=\"alice&overquota@x\" account=\"overquota@x\" \
+             size=3 peer=127.0.0.1 session=\"1.1\" reply=\"552 5.2.2 the mailbox is over quota\"",
         ]
     );
 }

@@ -36,6 +36,16 @@ fn local_part(address: &str) -> &str {
     address.rsplit_once('@').map_or(address, |(local, _)| local)
 }
 
+fn target(local: &str, address: &str) -> Target {
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    Target {
+        account: AccountId(1),
+        epoch: 1,
+        name: format!("{local}@{domain}").to_lowercase().into(),
+        folder: MailboxName::inbox(),
+    }
+}
+
 #[async_trait]
 impl Mail for StandIn {
     async fn resolve_recipient(&self, address: &str) -> Result<Recipient, RecipientError> {
@@ -45,23 +55,27 @@ impl Mail for StandIn {
             "deferred" => Err(RecipientError::Deferred),
             "full" => Err(RecipientError::OverQuota),
             "down" => Err(RecipientError::Unavailable),
-            _ if outcome(local).is_none() => Err(RecipientError::Unknown),
+            "postmaster" => Err(RecipientError::NoPostmaster),
+            // `a&b` is an address with the targets `a` and `b`.
+            _ if local.split('&').any(|local| outcome(local).is_none()) => {
+                Err(RecipientError::Unknown)
+            }
             _ => Ok(Recipient {
-                account: AccountId(1),
-                epoch: 1,
-                name: address.to_lowercase().into(),
-                folder: MailboxName::inbox(),
                 as_given: address.into(),
+                targets: local
+                    .split('&')
+                    .map(|local| target(local, address))
+                    .collect(),
             }),
         }
     }
 
-    async fn deliver(&self, _: &Peer, delivery: Delivery) -> Vec<Result<AppendedTo, Refusal>> {
+    async fn deliver(&self, _: &Peer, delivery: Delivery) -> Vec<Delivered> {
         let mut deliveries = self.deliveries.lock().unwrap();
         let number = deliveries.len() + 1;
         deliveries.push(delivery.clone());
-        let each = delivery.recipients.iter().map(|recipient| {
-            let folder = outcome(local_part(&recipient.as_given)).unwrap()?;
+        let to_one = |target: &Target| {
+            let folder = outcome(local_part(&target.name)).unwrap()?;
             Ok(AppendedTo {
                 mailbox: MailboxId(1),
                 mailbox_name: MailboxName::new(folder).unwrap(),
@@ -69,8 +83,10 @@ impl Mail for StandIn {
                 uid: Uid(1),
                 receipt: format!("<c.1:1:1:{number}>"),
             })
-        });
-        each.collect()
+        };
+        let each = delivery.recipients.iter();
+        each.map(|recipient| recipient.targets.iter().map(to_one).collect())
+            .collect()
     }
 
     fn message_bytes_max(&self) -> u64 {
