@@ -17,8 +17,10 @@ mod messages;
 mod outcomes;
 pub mod read;
 mod records;
+mod references;
 mod rows;
 mod tombstones;
 
 pub use fold::{At, Folded, apply, log_time};
+pub use references::entries_named;
 pub use rows::{Rows, RowsError, RowsMut};

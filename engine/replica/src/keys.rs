@@ -15,8 +15,23 @@ pub fn shard_range(shard: ShardId) -> (Vec<u8>, Vec<u8>) {
 
 /// The row that holds the applied position and the digest. Tag `P` (0x50) is not one of the fold's.
 pub fn position_key(shard: ShardId) -> Vec<u8> {
+    own_key(shard, b'P')
+}
+
+/// The row that says that a snapshot is being installed: the rows beside it are a part of the old ones, or of the
+/// new ones. It holds the snapshot's position. Tag `I` (0x49) is not one of the fold's.
+pub fn installing_key(shard: ShardId) -> Vec<u8> {
+    own_key(shard, b'I')
+}
+
+/// Rows that a replica keeps of itself: neither in the digest nor in a snapshot.
+pub fn is_own(shard: ShardId, key: &[u8]) -> bool {
+    key == position_key(shard) || key == installing_key(shard)
+}
+
+fn own_key(shard: ShardId, tag: u8) -> Vec<u8> {
     let mut key = shard.0.to_be_bytes().to_vec();
     key.extend_from_slice(&0u64.to_be_bytes());
-    key.push(b'P');
+    key.push(tag);
     key
 }

@@ -2,14 +2,16 @@
 //! Enters: committed entries, commands to admit, snapshots. Leaves: outcomes, views, wake-ups, digests.
 //! It must never know how agreement is reached, who leads, or what a client asked for.
 //! An entry's rows, the digest and the applied position change in one atomic batch, or not at all.
-//! Read first: `shard.rs`, then `run.rs`.
+//! Read first: `shard.rs`, then `run.rs`; for snapshots `pinned.rs` and `installing.rs`.
 
 mod clock;
 mod digest;
-mod dump;
+mod installing;
 mod keys;
 pub mod limits;
 mod overlay;
+mod part;
+mod pinned;
 mod position;
 mod run;
 mod shard;
@@ -19,7 +21,7 @@ mod watchers;
 pub use clock::Clock;
 pub use digest::Digest;
 pub use run::Stopped;
-pub use shard::{OpenError, Shard};
+pub use shard::{OpenError, Shard, read_position};
 pub use view::View;
 
 #[cfg(test)]

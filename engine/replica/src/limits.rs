@@ -1,7 +1,7 @@
 //! Bounds of a shard on one node, each with its reason.
 
-/// A snapshot is one piece of memory in this version; a shard above it is refused with an error, not sent in part.
-pub const SNAPSHOT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Rows deleted in one batch when all of a shard go: some hundred KiB of keys.
+pub const WIPE_ROWS_MAX: usize = 4_096;
 /// Changed bytes after which the views are flushed: bounds what a crash replays, and what Raft's log must keep.
 pub const UNFLUSHED_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Milliseconds after which the next batch flushes, however little changed.

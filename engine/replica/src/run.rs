@@ -20,6 +20,9 @@ pub enum Stopped {
     Store { at: LogId, detail: String },
     #[error("entry {at} does not follow {applied}")]
     Gap { at: LogId, applied: LogId },
+    /// The next start removes what is left of the rows, and the snapshot is installed again.
+    #[error("the snapshot at {at} could not be installed: {detail}")]
+    NotInstalled { at: LogId, detail: String },
 }
 
 /// What a run of entries makes of the rows.

@@ -7,11 +7,10 @@
 
 use crate::Clock;
 use crate::digest::{Digest, row_hash};
-use crate::dump::{self, DumpError};
+use crate::installing::{self, Begun};
 use crate::keys::{position_key, shard_range};
-use crate::limits::{
-    FLUSH_WAIT_MS_MAX, SESSION_BYTES_MAX, SNAPSHOT_BYTES_MAX, UNFLUSHED_BYTES_MAX,
-};
+use crate::limits::{FLUSH_WAIT_MS_MAX, SESSION_BYTES_MAX, UNFLUSHED_BYTES_MAX};
+use crate::pinned::Pinned;
 use crate::position::PositionRow;
 use crate::run::{Run, Stopped};
 use crate::view::View;
@@ -20,12 +19,11 @@ use bytes::Bytes;
 use engine_domain::read;
 use engine_events::Payload;
 use engine_events::limits::{EVENTS_PER_COMMAND_MAX, PAYLOAD_BYTES_MAX};
-use engine_store::{Batch, StoreError, ViewStore};
+use engine_store::{Batch, StoreError, ViewSnapshot, ViewStore};
 use engine_types::{AccountId, ModSeq, UnixMillis};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use raft_api::{
-    Committed, EntriesError, LogId, LogIndex, Refused, ShardId, SnapshotPart, SnapshotSource,
-    StateMachine,
+    Committed, EntriesError, LogId, LogIndex, Refused, ShardId, SnapshotSource, StateMachine,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,8 +40,12 @@ pub struct Shard {
     /// Never held while `state` is waited for.
     watchers: Mutex<Watchers>,
     stopped: watch::Sender<Option<Stopped>>,
+    /// While a snapshot is being installed: the rows before it, which readers go on to see.
+    held: RwLock<Option<Arc<dyn ViewSnapshot>>>,
 }
 
+/// As before the first entry while a snapshot is being installed, and after that failed.
+#[derive(Default)]
 struct State {
     applied: Option<LogId>,
     digest: u128,
@@ -68,26 +70,11 @@ impl Shard {
         store: Arc<dyn ViewStore>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Shard>, OpenError> {
-        let damaged = |detail: String| OpenError::Damaged { shard, detail };
-        let (applied, digest) = match store.get(&position_key(shard))? {
-            None => {
-                let (from, to) = shard_range(shard);
-                let mut empty = true;
-                store.scan(&from, &to, &mut |_, _| {
-                    empty = false;
-                    false
-                })?;
-                if !empty {
-                    return Err(damaged("rows without a position".to_owned()));
-                }
-                (None, 0)
-            }
-            Some(row) => {
-                let (log_id, digest) =
-                    PositionRow::decode_row(&row).map_err(|error| damaged(error.to_string()))?;
-                (Some(log_id), digest)
-            }
-        };
+        if installing::is_marked(store.as_ref(), shard)? {
+            tracing::warn!(%shard, "an installation was cut short: the shard's rows are removed");
+            installing::wipe(store.as_ref(), shard)?;
+        }
+        let (applied, digest) = read_position(shard, store.as_ref())?.unzip();
         let flushed_at = clock.now();
         // The store may be shared and open for long: what is in it now need not be on stable storage yet.
         store.flush()?;
@@ -97,13 +84,14 @@ impl Shard {
             clock,
             state: Mutex::new(State {
                 applied,
-                digest,
+                digest: digest.unwrap_or_default(),
                 flushed: applied.map(|log_id| log_id.index),
                 unflushed_bytes: 0,
                 flushed_at,
             }),
             watchers: Mutex::new(Watchers::new()),
             stopped: watch::Sender::new(None),
+            held: RwLock::new(None),
         }))
     }
 
@@ -113,7 +101,9 @@ impl Shard {
 
     /// The rows at the applied position of this moment.
     pub fn view(&self) -> View {
-        View::new(self.id, self.store.snapshot())
+        let held = self.held.read();
+        let rows = held.clone().unwrap_or_else(|| self.store.snapshot().into());
+        View::new(self.id, rows)
     }
 
     /// Wakes when the fold touches the account; holds the account's newest MODSEQ, 0 for an unknown account.
@@ -231,23 +221,28 @@ impl Shard {
     }
 }
 
-/// A snapshot of one part.
-struct Whole {
-    log_id: LogId,
-    bytes: Bytes,
-}
-
-impl SnapshotSource for Whole {
-    fn log_id(&self) -> LogId {
-        self.log_id
+/// The position and digest that `store` holds for the shard, which need not be open; `None`: nothing is folded.
+pub fn read_position(
+    shard: ShardId,
+    store: &dyn ViewStore,
+) -> Result<Option<(LogId, u128)>, OpenError> {
+    let damaged = |detail: String| OpenError::Damaged { shard, detail };
+    if installing::is_marked(store, shard)? {
+        return Ok(None);
     }
-
-    fn part(&self, _cursor: &[u8], _bytes_max: usize) -> Result<SnapshotPart, EntriesError> {
-        Ok(SnapshotPart {
-            bytes: self.bytes.clone(),
-            needs: Vec::new(),
-            next: None,
-        })
+    if let Some(row) = store.get(&position_key(shard))? {
+        let position = PositionRow::decode_row(&row);
+        return Ok(Some(position.map_err(|error| damaged(error.to_string()))?));
+    }
+    let (from, to) = shard_range(shard);
+    let mut empty = true;
+    store.scan(&from, &to, &mut |_, _| {
+        empty = false;
+        false
+    })?;
+    match empty {
+        true => Ok(None),
+        false => Err(damaged("rows without a position".to_owned())),
     }
 }
 
@@ -327,61 +322,48 @@ impl StateMachine for Shard {
     }
 
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, EntriesError> {
-        match dump::encode(&self.view(), SNAPSHOT_BYTES_MAX) {
-            Ok((log_id, bytes)) => Ok(Arc::new(Whole { log_id, bytes })),
-            Err(DumpError::Empty) => Err(EntriesError::Missing {
-                shard: self.id,
-                index: LogIndex(0),
-            }),
-            Err(error @ (DumpError::TooLarge | DumpError::Rows { .. })) => Err(self.io(error)),
-        }
+        let pinned = Pinned::new(self.view()).map_err(|error| self.io(error))?;
+        let nothing_folded = EntriesError::Missing {
+            shard: self.id,
+            index: LogIndex(0),
+        };
+        Ok(Arc::new(pinned.ok_or(nothing_folded)?))
     }
 
+    /// Readers see the old rows until the new ones are whole. A failure before the first change leaves all as it was;
+    /// a later one stops the shard, and the next `open` finds the mark.
     fn install(
         &self,
         log_id: LogId,
         parts: &mut dyn Iterator<Item = Result<Bytes, EntriesError>>,
     ) -> Result<(), EntriesError> {
-        let damaged = |detail| EntriesError::Damaged {
-            shard: self.id,
-            index: log_id.index,
-            detail,
-        };
-        let bytes = parts.next().ok_or(damaged("it has no parts"))??;
-        let dump = dump::decode(self.id, bytes).map_err(damaged)?;
-        if dump.log_id != log_id {
-            return Err(damaged("its position differs"));
-        }
-        let mut state = self.state.lock();
         if let Some(why) = self.stopped.borrow().as_ref() {
             return Err(self.io(why));
         }
-        if state.applied.is_some_and(|at| at.index > dump.log_id.index) {
-            return Err(damaged("older than what is folded here"));
+        let folded = self.state.lock().applied;
+        if folded.is_some_and(|folded| folded.index > log_id.index) {
+            return Err(self.io(format_args!("{log_id} is older than what is folded here")));
         }
-        let (from, to) = shard_range(self.id);
-        let mut batch: Batch = Vec::new();
-        self.store
-            .scan(&from, &to, &mut |key, _| {
-                batch.push((key.to_vec(), None));
-                true
-            })
-            .map_err(|error| self.io(error))?;
-        batch.extend(
-            dump.rows
-                .into_iter()
-                .map(|(key, value)| (key.to_vec(), Some(value.to_vec()))),
-        );
-        let row = PositionRow::new(dump.log_id, dump.digest).encode_row();
-        batch.push((position_key(self.id), Some(row)));
-        self.store.write(batch).map_err(|error| self.io(error))?;
-        state.applied = Some(dump.log_id);
-        state.digest = dump.digest;
-        self.store.flush().map_err(|error| self.io(error))?;
-        state.flushed = Some(dump.log_id.index);
-        state.unflushed_bytes = 0;
-        state.flushed_at = self.clock.now();
-        drop(state);
+        let begun = Begun::new(self.id, log_id, parts);
+        let begun = begun.map_err(|error| self.io(error))?;
+        *self.held.write() = Some(self.store.snapshot().into());
+        *self.state.lock() = State::default();
+        let digest = match begun.replace(self.store.as_ref(), parts) {
+            Ok(digest) => digest,
+            Err(error) => {
+                let detail = error.to_string();
+                self.stop(Stopped::NotInstalled { at: log_id, detail });
+                return Err(self.io(error));
+            }
+        };
+        *self.state.lock() = State {
+            applied: Some(log_id),
+            digest,
+            flushed: Some(log_id.index),
+            unflushed_bytes: 0,
+            flushed_at: self.clock.now(),
+        };
+        *self.held.write() = None;
         let watched = self.watchers.lock().accounts();
         let now = watched
             .into_iter()

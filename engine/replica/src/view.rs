@@ -1,22 +1,23 @@
 //! What readers get: the rows of one shard at one applied position.
 
 use crate::digest::{Digest, row_hash};
-use crate::keys::{position_key, shard_range};
+use crate::keys::{is_own, position_key, shard_range};
 use crate::overlay::rows_error;
 use crate::position::PositionRow;
 use bytes::Bytes;
 use engine_domain::{Rows, RowsError};
 use engine_store::ViewSnapshot;
 use raft_api::{LogId, ShardId};
+use std::sync::Arc;
 
 /// Stands still while the fold goes on. Cheap to make; not to be kept for minutes.
 pub struct View {
     shard: ShardId,
-    rows: Box<dyn ViewSnapshot>,
+    rows: Arc<dyn ViewSnapshot>,
 }
 
 impl View {
-    pub(crate) fn new(shard: ShardId, rows: Box<dyn ViewSnapshot>) -> View {
+    pub(crate) fn new(shard: ShardId, rows: Arc<dyn ViewSnapshot>) -> View {
         View { shard, rows }
     }
 
@@ -38,11 +39,10 @@ impl View {
 
     /// The digest from the rows themselves: what a scrubber holds against the one that the shard keeps.
     pub fn recompute_digest(&self) -> Result<Digest, RowsError> {
-        let skip = position_key(self.shard);
         let (from, to) = shard_range(self.shard);
         let mut sum = 0u128;
         self.scan(&from, &to, &mut |key, value| {
-            if key != skip {
+            if !is_own(self.shard, key) {
                 sum = sum.wrapping_add(row_hash(key, value));
             }
             true

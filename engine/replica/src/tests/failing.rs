@@ -8,13 +8,25 @@ use raft_api::StateMachine;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-struct FailingStore {
-    inner: MemoryStore,
+pub struct FailingStore {
+    pub inner: MemoryStore,
     /// Calls that still succeed; the one after fails, and all that follow.
     left: AtomicU64,
 }
 
 impl FailingStore {
+    pub fn new(calls: u64) -> FailingStore {
+        FailingStore {
+            inner: MemoryStore::new(),
+            left: AtomicU64::new(calls),
+        }
+    }
+
+    /// From now on.
+    pub fn fail_after(&self, calls: u64) {
+        self.left.store(calls, Ordering::SeqCst);
+    }
+
     fn fails(&self) -> bool {
         let left = self.left.load(Ordering::SeqCst);
         self.left.store(left.saturating_sub(1), Ordering::SeqCst);
@@ -75,10 +87,7 @@ fn each_call_may_fail() {
     whole.apply(&log);
     let mut stops = 0;
     for calls in 0.. {
-        let store = Arc::new(FailingStore {
-            inner: MemoryStore::new(),
-            left: AtomicU64::new(calls),
-        });
+        let store = Arc::new(FailingStore::new(calls));
         let Ok(shard) = Shard::open(SHARD, store.clone(), clock()) else {
             continue;
         };

@@ -6,4 +6,5 @@ mod failing;
 mod folding;
 mod installing;
 mod merging;
+mod parts;
 mod workload;
