@@ -249,6 +249,7 @@ async fn start_raft(
         journal,
         peers,
         timing: Default::default(),
+        on_site_loss: tokio::sync::watch::channel(raft_api::OnSiteLoss::Strict).1,
         log: Default::default(),
     };
     raft_node::Node::start(node_config, machines)

@@ -119,6 +119,8 @@ impl Group for SoloGroup {
             mode: Mode::SingleSite,
             committed: folded,
             visible: folded,
+            mode_since_ms: None,
+            in_sync_until: None,
             gate_closed: false,
             members: vec![MemberStatus {
                 node: NodeInfo {

@@ -13,4 +13,4 @@ pub use group::{
     Refused, SnapshotPart, SnapshotSource, StateMachine,
 };
 pub use ids::{LogId, LogIndex, NodeId, ShardId, SiteName, Term};
-pub use status::{GroupStatus, MemberStatus, Mode, NodeInfo, Problem, Role};
+pub use status::{GroupStatus, MemberStatus, Mode, NodeInfo, OnSiteLoss, Problem, Role};

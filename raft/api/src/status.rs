@@ -1,6 +1,7 @@
 //! What operators see of a group: plain values, filled by `raft-node`, printed by the server.
 
 use crate::{LogIndex, NodeId, ShardId, SiteName, Term};
+use std::time::SystemTime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -16,6 +17,16 @@ pub enum Mode {
     InSync,
     CatchingUp,
     Degraded,
+}
+
+/// What the operator wants when only one site is left (promise P3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnSiteLoss {
+    /// Changes wait, and are then refused: nothing is acknowledged that one more loss could take away.
+    #[default]
+    Strict,
+    /// Changes go on, each acknowledged by one site, and health says so.
+    Degrade,
 }
 
 /// Who a node is and where; from the membership.
@@ -48,6 +59,10 @@ pub struct GroupStatus {
     pub committed: Option<LogIndex>,
     /// The mark: what may be shown and acknowledged.
     pub visible: Option<LogIndex>,
+    /// When the leader decided on the mode, by its clock, in milliseconds since 1970; `None`: since the beginning.
+    pub mode_since_ms: Option<u64>,
+    /// Outside the leader's site: until when, by this node's clock, nothing was acknowledged that is not here too.
+    pub in_sync_until: Option<SystemTime>,
     /// True if a second site cannot be reached now, so that changes wait.
     pub gate_closed: bool,
     pub members: Vec<MemberStatus>,

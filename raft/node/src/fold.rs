@@ -58,7 +58,7 @@ pub(crate) fn fold_batch(
             log_id: entry.log_id,
             payload: match entry.kind {
                 EntryKind::Normal => entry.payload,
-                EntryKind::Blank | EntryKind::Membership => Bytes::new(),
+                EntryKind::Blank | EntryKind::Membership | EntryKind::Mode => Bytes::new(),
             },
         });
     }

@@ -1,15 +1,16 @@
 //! The site gate: while no member of a second site can be reached, nothing new is proposed (design §3).
 
 use crate::limits::SITE_SILENCE;
+use crate::shared::Shared;
 use crate::types::{Metrics, Raft};
 use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
-use raft_api::{NodeId, SiteName};
+use raft_api::{Mode, NodeId, OnSiteLoss, SiteName};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// Whether a leader may propose. With one site there is no gate.
-pub(crate) fn is_open(metrics: &Metrics, own: NodeId) -> bool {
+/// Whether a member of a second site was heard from lately. With one site there is nothing to wait for.
+pub(crate) fn is_heard(metrics: &Metrics, own: NodeId) -> bool {
     let membership = metrics.membership_config.membership();
     let Some(own_site) = membership.get_node(&own.0).map(|node| &node.site) else {
         return false;
@@ -29,23 +30,41 @@ pub(crate) fn is_open(metrics: &Metrics, own: NodeId) -> bool {
     others.any(|(id, _)| heard(id).unwrap_or(false))
 }
 
+/// Whether a leader may propose: a second site is heard from, or the operator's policy lets one site go on, and the
+/// log says so.
+pub(crate) fn is_open(shared: &Shared, metrics: &Metrics) -> bool {
+    let goes_on_alone = || {
+        let degraded = shared.mode.borrow().mode != Mode::InSync;
+        degraded && *shared.policy.borrow() == OnSiteLoss::Degrade
+    };
+    is_heard(metrics, shared.own) || goes_on_alone()
+}
+
 /// Waits until the gate opens, at most `limit`. False: it stayed closed, or we no longer lead.
-pub(crate) async fn wait_open(raft: &Raft, own: NodeId, limit: Duration) -> bool {
+pub(crate) async fn wait_open(shared: &Shared, raft: &Raft, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
     let mut metrics = raft.metrics();
+    let mut mode = shared.mode.subscribe();
     loop {
         {
             let now = metrics.borrow_and_update();
-            if is_open(&now, own) {
+            mode.mark_unchanged();
+            if is_open(shared, &now) {
                 return true;
             }
             if !now.state.is_leader() {
                 return false;
             }
         }
-        match timeout_at(deadline, metrics.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return false,
+        let changed = async {
+            tokio::select! {
+                changed = metrics.changed() => changed.is_ok(),
+                changed = mode.changed() => changed.is_ok(),
+            }
+        };
+        match timeout_at(deadline, changed).await {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return false,
         }
     }
 }

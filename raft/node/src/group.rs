@@ -104,7 +104,7 @@ impl RaftGroup {
     /// "not appended" is.
     pub async fn propose_here(&self, command: Bytes) -> Result<Proposed, ProposeError> {
         let own = self.shared.own;
-        let is_open = gate::wait_open(&self.raft, own, self.timing.gate_wait).await;
+        let is_open = gate::wait_open(&self.shared, &self.raft, self.timing.gate_wait).await;
         let leader = self.leader();
         if leader != Some(own) {
             return Err(ProposeError::NotLeader { leader });
@@ -127,7 +127,7 @@ impl RaftGroup {
         let raft = self.raft.clone();
         // A task of its own: what is proposed counts as such until it is folded, also if the caller gives up.
         let write = tokio::spawn(async move {
-            let written = raft.client_write(Payload(payload)).await;
+            let written = raft.client_write(Payload::Command(payload)).await;
             drop(admitted);
             written
         });

@@ -4,8 +4,8 @@ use crate::change;
 use crate::group::{RaftGroup, proposed_bytes, read_mark_out};
 use crate::network::transfer_answer_out;
 use crate::shared::raise;
-use crate::wire::{self, WireAppend, WireMark, kind};
-use crate::{snapshot_in, snapshot_out};
+use crate::wire::{self, WireAppend, WireLease, WireMark, kind};
+use crate::{mode, snapshot_in, snapshot_out};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -83,6 +83,11 @@ impl Handler for Inbox {
             kind::HOLD => {
                 group.hold();
                 Ok(Bytes::new())
+            }
+            kind::LEASE => {
+                let granted = mode::grant(&group.shared, raft);
+                let length_ms = granted.map_or(0, |length| length.as_millis() as u64);
+                Ok(wire::bytes(&WireLease { length_ms }))
             }
             _ => Err(format!(
                 "this version does not know requests of kind {kind}"

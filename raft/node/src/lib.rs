@@ -15,6 +15,7 @@ mod log_store;
 mod machine;
 mod mark;
 mod members;
+mod mode;
 mod network;
 mod node;
 mod prefer;

@@ -66,6 +66,17 @@ pub const SNAPSHOT_FETCH_TRIES: u32 = 5;
 /// Snapshots pinned at a time for each group: more members than this never need one at once.
 pub const SNAPSHOTS_SENT_MAX: usize = 4;
 
+/// How often a leader looks whether its shard's mode must change.
+pub const MODE_CHECK: Duration = Duration::from_millis(200);
+/// Entries that a second site may lack when gating begins again: so few that nobody waits long for them.
+pub const MODE_LAG_ENTRIES: u64 = 64;
+/// How long a node of another site may count on being in sync, from its asking on.
+pub const LEASE_LENGTH: Duration = Duration::from_secs(4);
+/// How often it asks.
+pub const LEASE_ASKED: Duration = Duration::from_secs(1);
+/// What two monotonic clocks may differ by over the length of a lease, generously.
+pub const LEASE_DRIFT: Duration = Duration::from_millis(400);
+
 /// A change of the membership: the joint configuration and the final one must both be agreed on.
 pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Leadership that an operator has moved stays there for so long, time enough to stop the other node.

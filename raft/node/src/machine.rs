@@ -2,15 +2,15 @@
 
 use crate::shared::Shared;
 use crate::types::{
-    Outcome, RaftLogId, RaftPayload, RaftStoredMembership, TypeConfig, from_raft, to_raft,
+    Outcome, Payload, RaftLogId, RaftPayload, RaftStoredMembership, TypeConfig, from_raft, to_raft,
 };
-use crate::{snapshot_in, start};
+use crate::{mode, snapshot_in, start};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use openraft::OptionalSend;
 use openraft::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
-use raft_api::{LogId, SnapshotSource};
+use raft_api::{LogId, LogIndex, SnapshotSource};
 use std::io;
 use std::sync::Arc;
 
@@ -86,11 +86,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let shared = &self.0;
         while let Some((entry, responder)) = entries.try_next().await? {
             match (entry.payload, responder) {
-                (RaftPayload::Normal(_), Some(responder)) => {
+                (RaftPayload::Normal(Payload::Command(_)), Some(responder)) => {
                     let mut responders = shared.responders.lock();
                     responders.push_back((entry.log_id.index, responder));
                 }
-                (RaftPayload::Normal(_), None) => {}
+                (RaftPayload::Normal(Payload::Command(_)), None) => {}
                 // Consensus' own business does not wait for the mark, or membership changes hang.
                 (own, responder) => {
                     if let RaftPayload::Membership(membership) = own {
@@ -98,6 +98,10 @@ impl RaftStateMachine<TypeConfig> for Machine {
                         let membership = RaftStoredMembership::new(log_id, membership);
                         shared.memberships.lock().push_back(membership);
                         shared.tell_members();
+                    } else if let RaftPayload::Normal(Payload::Mode(payload)) = own {
+                        let at = LogIndex(entry.log_id.index);
+                        let mode = mode::decode(payload, at).map_err(io::Error::other)?;
+                        shared.mode.send_replace(mode);
                     }
                     if let Some(responder) = responder {
                         responder.send(Outcome(Bytes::new()));

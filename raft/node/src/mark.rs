@@ -1,16 +1,17 @@
 //! The mark: what may be shown and acknowledged.
 //!
-//! MARK-1: mark ≤ committed, durable in two sites (if there are two), flushed in this node's journal, handed over.
+//! MARK-1: mark ≤ committed, durable in two sites (if there are two, and the mode is in sync), flushed in this node's journal, handed over.
 //! MARK-2: it rises only. All of its parts but the own flush are facts of the cluster that stay true, and an entry
 //! below it is committed, hence never truncated.
 //! MARK-3: a leader tells others only what it shows itself; its own reads are therefore never behind theirs.
 
+use crate::mode;
 use crate::shared::{Shared, raise};
 use crate::types::{Metrics, Raft};
 use crate::wire::{self, WireMark, kind};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::Fatal;
-use raft_api::{LogIndex, NodeId, SiteName};
+use raft_api::{LogIndex, Mode, NodeId, SiteName};
 use raft_transport::{Class, Peers};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,9 +64,13 @@ fn mark_of(shared: &Shared, metrics: &Metrics, flushed: Option<LogIndex>) -> Opt
         let members = durables(metrics, shared.own, flushed);
         let members: Vec<Durable> = members.into_iter().map(|(_, durable)| durable).collect();
         let committed = metrics.local_committed.as_ref();
-        committed
-            .map(|committed| LogIndex(committed.index))
-            .min(durable_in_two_sites(&members))
+        let committed = committed.map(|committed| LogIndex(committed.index));
+        let gates = shared.mode.borrow().mode == Mode::InSync;
+        // Before our own term has begun, a mode may be committed that we have not seen yet (MODE-2).
+        match gates || !mode::has_own_term(shared, metrics) {
+            true => committed.min(durable_in_two_sites(&members)),
+            false => committed,
+        }
     } else {
         None
     };
@@ -79,6 +84,7 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
     let mut flushed = shared.journal.watch_flushed(shared.shard);
     let mut told = shared.told.subscribe();
     let mut handed = shared.handed.subscribe();
+    let mut mode = shared.mode.subscribe();
     loop {
         // Checked where the metrics are followed anyway: the group has ended, and not because we asked for it.
         if let Err(fatal) = &metrics.borrow_watched().running_state
@@ -90,6 +96,7 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
         let own = *flushed.borrow_and_update();
         told.mark_unchanged();
         handed.mark_unchanged();
+        mode.mark_unchanged();
         let mark = mark_of(&shared, &metrics.borrow_and_update(), own);
         if raise(&shared.mark, mark)
             && let Some(mark) = mark
@@ -101,6 +108,7 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
             changed = flushed.changed() => changed.is_ok(),
             changed = told.changed() => changed.is_ok(),
             changed = handed.changed() => changed.is_ok(),
+            changed = mode.changed() => changed.is_ok(),
         };
         if !is_alive {
             return;

@@ -11,11 +11,11 @@ use crate::machine::Machine;
 use crate::network::Network;
 use crate::shared::Shared;
 use crate::types::{Place, Raft};
-use crate::{fold, mark, members, prefer, start, wire};
+use crate::{fold, mark, members, mode, prefer, start, wire};
 use bytes::Bytes;
 use openraft::SnapshotPolicy;
 use parking_lot::Mutex;
-use raft_api::{Group, Inbound, NodeId, NodeInfo, ShardId, SiteName, StateMachine};
+use raft_api::{Group, Inbound, NodeId, NodeInfo, OnSiteLoss, ShardId, SiteName, StateMachine};
 use raft_log::Journal;
 use raft_transport::{Class, Peers, PeersConfig, TransportError};
 use std::collections::{BTreeMap, HashMap};
@@ -35,6 +35,8 @@ pub struct NodeConfig {
     pub journal: Journal,
     pub peers: PeersConfig,
     pub timing: Timing,
+    /// May change while the node runs.
+    pub on_site_loss: watch::Receiver<OnSiteLoss>,
     pub log: LogKeeping,
 }
 
@@ -165,8 +167,10 @@ impl Node {
             tasks.spawn(fold::run(shared.clone()));
             tasks.spawn(mark::run(shared.clone(), raft.clone()));
             tasks.spawn(prefer::run(shared.clone(), raft.clone()));
-            let (followed, peers) = (shared.clone(), self.peers.clone());
-            tasks.spawn(members::run(followed, raft.clone(), peers));
+            let peers = || self.peers.clone();
+            tasks.spawn(members::run(shared.clone(), raft.clone(), peers()));
+            tasks.spawn(mode::run(shared.clone(), raft.clone()));
+            tasks.spawn(mode::ask(shared.clone(), raft.clone(), peers()));
         }
         let group = RaftGroup {
             shared,

@@ -3,14 +3,18 @@
 //! FOLD-1: `folded` ≤ `mark` ≤ `handed`: nothing is folded that is not committed here and covered by the mark.
 //! FOLD-2: a proposal's responder is queued before its position is handed over, so the fold finds it.
 
+use crate::mode::ModeNow;
 use crate::snapshot_in::Receiving;
 use crate::types::{RaftLogId, RaftStoredMembership, TypeConfig};
 use openraft::storage::ApplyResponder;
 use parking_lot::Mutex;
-use raft_api::{LogId, LogIndex, NodeId, NodeInfo, ShardId, SnapshotSource, StateMachine};
+use raft_api::{
+    LogId, LogIndex, NodeId, NodeInfo, OnSiteLoss, ShardId, SnapshotSource, StateMachine,
+};
 use raft_log::Journal;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -36,6 +40,14 @@ pub(crate) struct Shared {
     pub memberships: Mutex<VecDeque<RaftStoredMembership>>,
     /// The nodes of the newest membership that was handed over.
     pub members: watch::Sender<Vec<NodeInfo>>,
+    /// What the operator wants when only one site is left.
+    pub policy: watch::Receiver<OnSiteLoss>,
+    /// The newest mode that is committed.
+    pub mode: watch::Sender<ModeNow>,
+    /// On a leader: until when a sync lease that it granted may run.
+    pub last_granted: Mutex<Option<Instant>>,
+    /// Outside the leader's site: until when, by our wall clock, we know that nothing was acknowledged without us.
+    pub in_sync_until: Mutex<Option<SystemTime>>,
     /// An operator has moved leadership by hand: until then it is not moved back.
     pub held_until: Mutex<Option<Instant>>,
     /// Snapshots that are being fetched from us, by their number.

@@ -285,6 +285,15 @@ pub(crate) async fn install(
             responders.pop_front();
         }
     }
+    let head = shared.journal.checkpoint_part(shared.shard, 0);
+    let mode = wire::head_mode_in(head.map_err(io::Error::other)?).map_err(io::Error::other)?;
+    shared.mode.send_if_modified(|now| {
+        let is_newer = now.at < mode.at;
+        if is_newer {
+            *now = mode;
+        }
+        is_newer
+    });
     raise(&shared.handed, Some(position));
     raise(&shared.told, Some(position.index));
     shared.folded.send_replace(Some(position.index));

@@ -79,7 +79,7 @@ pub(crate) async fn send(
         vote: (&vote).into(),
         number: sending.number,
         position: position.into(),
-        head: wire::stored_membership_out(&snapshot.meta.last_membership),
+        head: wire::head_out(&snapshot.meta.last_membership, *shared.mode.borrow()),
     };
     let offer = wire::bytes(&offer);
     tokio::pin!(cancel);

@@ -6,6 +6,7 @@
 
 use crate::error::NodeError;
 use crate::fold;
+use crate::mode::{self, ModeNow};
 use crate::node::NodeConfig;
 use crate::shared::Shared;
 use crate::types::{RaftStoredMembership, to_raft};
@@ -37,6 +38,7 @@ pub(crate) fn open(
     }
     let folded = position.map(|position| position.index);
     let log = journal.log_state(shard);
+    let mode = mode_at(&journal, shard, log.mark.max(folded)).map_err(unreadable)?;
     let shared = Shared {
         shard,
         own: config.id,
@@ -50,6 +52,10 @@ pub(crate) fn open(
         responders: Mutex::default(),
         memberships: Mutex::new(memberships),
         members: watch::Sender::default(),
+        policy: config.on_site_loss.clone(),
+        mode: watch::Sender::new(mode),
+        last_granted: Mutex::default(),
+        in_sync_until: Mutex::default(),
         held_until: Mutex::default(),
         sending: Mutex::default(),
         receiving: Mutex::default(),
@@ -155,6 +161,32 @@ pub(crate) fn membership_at(
     let membership = membership.map_err(|_| damaged(entry.log_id.index))?;
     let log_id = Some(to_raft(entry.log_id));
     Ok(Some(RaftStoredMembership::new(log_id, membership)))
+}
+
+/// The newest mode at or below `upto`, or that of the checkpoint. Later ones come as consensus hands them over.
+fn mode_at(
+    journal: &Journal,
+    shard: ShardId,
+    upto: Option<LogIndex>,
+) -> Result<ModeNow, EntriesError> {
+    let damaged = |index: LogIndex| EntriesError::Damaged {
+        shard,
+        index,
+        detail: "its mode cannot be read",
+    };
+    let mut newest = ModeNow::default();
+    if let Some(checkpoint) = journal.checkpoint(shard) {
+        let head = journal.checkpoint_part(shard, 0)?;
+        newest = wire::head_mode_in(head).map_err(|_| damaged(checkpoint.log_id.index))?;
+    }
+    if let Some(upto) = upto
+        && let Some(entry) = journal.newest_of(EntryKind::Mode, shard, upto)?
+        && newest.at < Some(entry.log_id.index)
+    {
+        let index = entry.log_id.index;
+        newest = mode::decode(entry.payload, index).map_err(|_| damaged(index))?;
+    }
+    Ok(newest)
 }
 
 /// Views that were deleted, or lost what they had not flushed, while Raft's log went on without these entries.

@@ -45,14 +45,16 @@ pub(crate) fn of(shared: &Shared, metrics: &Metrics) -> GroupStatus {
         term: Term(metrics.current_term),
         mode: match sites.len() {
             0 | 1 => Mode::SingleSite,
-            _ => Mode::InSync,
+            _ => shared.mode.borrow().mode,
         },
         committed: metrics
             .local_committed
             .as_ref()
             .map(|committed| LogIndex(committed.index)),
         visible: *shared.mark.borrow(),
-        gate_closed: is_leader && !gate::is_open(metrics, shared.own),
+        mode_since_ms: Some(shared.mode.borrow().decided_at_ms).filter(|since| *since > 0),
+        in_sync_until: *shared.in_sync_until.lock(),
+        gate_closed: is_leader && !gate::is_open(shared, metrics),
         members: members.collect(),
     }
 }

@@ -7,13 +7,21 @@ use openraft::{EntryPayload, Membership};
 use raft_api::{LogId, NodeInfo, SiteName};
 use std::fmt;
 
-/// What is agreed on: opaque here.
+/// What is agreed on.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Payload(pub Bytes);
+pub enum Payload {
+    /// For the fold; opaque here.
+    Command(Bytes),
+    /// A `WireMode`, for the site gate.
+    Mode(Bytes),
+}
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0.len())
+        match self {
+            Payload::Command(bytes) => write!(f, "{} bytes", bytes.len()),
+            Payload::Mode(_) => f.write_str("a mode"),
+        }
     }
 }
 

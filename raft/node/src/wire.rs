@@ -2,6 +2,7 @@
 //! Unknown fields are skipped. The vote on disk and the membership in an entry use the same messages.
 
 use crate::limits::MAX_MEMBERS;
+use crate::mode::ModeNow;
 use crate::types::{
     Payload, Place, RaftEntry, RaftLogId, RaftMembership, RaftPayload, RaftStoredMembership,
     RaftVote, TypeConfig, from_raft, to_raft,
@@ -12,7 +13,7 @@ use openraft::raft::{
 };
 use openraft::vote::RaftLeaderId;
 use prost::Message;
-use raft_api::{LogId, SiteName};
+use raft_api::{LogId, LogIndex, Mode, SiteName};
 use raft_log::EntryKind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,8 @@ pub(crate) mod kind {
     pub const CHANGE: u8 = 12;
     /// Leadership will come, and is to stay for a while.
     pub const HOLD: u8 = 13;
+    /// A node of another site asks the leader for a sync lease.
+    pub const LEASE: u8 = 14;
 }
 
 /// A peer's message, or a record of ours, that is not what it should be.
@@ -70,7 +73,7 @@ pub(crate) struct WireVote {
 pub(crate) struct WireEntry {
     #[prost(message, required, tag = "1")]
     pub log_id: WireLogId,
-    /// As in the journal: 0 blank, 1 normal, 2 membership.
+    /// As in the journal: 0 blank, 1 normal, 2 membership, 3 mode.
     #[prost(uint32, tag = "2")]
     pub kind: u32,
     #[prost(bytes = "bytes", tag = "3")]
@@ -262,6 +265,30 @@ pub(crate) struct WireStoredMembership {
     /// A `WireMembership`.
     #[prost(bytes = "bytes", tag = "2")]
     pub membership: Bytes,
+    /// The newest committed mode, and the index of its entry; absent: in sync from the beginning.
+    #[prost(message, optional, tag = "3")]
+    pub mode: Option<WireMode>,
+    #[prost(uint64, tag = "4")]
+    pub mode_at: u64,
+}
+
+/// The payload of an entry of kind 3.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct WireMode {
+    /// 1 in sync, 2 degraded, 3 catching up.
+    #[prost(uint32, tag = "1")]
+    pub mode: u32,
+    /// The leader's clock. Correctness does not need it.
+    #[prost(uint64, tag = "2")]
+    pub decided_at_ms: u64,
+}
+
+/// The answer to `LEASE`.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct WireLease {
+    /// From the asking on, by the asker's clock; 0: none is granted.
+    #[prost(uint64, tag = "1")]
+    pub length_ms: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -341,7 +368,8 @@ pub(crate) fn vote_in(wire: Option<WireVote>) -> Result<RaftVote, Malformed> {
 pub(crate) fn payload_out(payload: &RaftPayload) -> (EntryKind, Bytes) {
     match payload {
         RaftPayload::Blank => (EntryKind::Blank, Bytes::new()),
-        RaftPayload::Normal(payload) => (EntryKind::Normal, payload.0.clone()),
+        RaftPayload::Normal(Payload::Command(payload)) => (EntryKind::Normal, payload.clone()),
+        RaftPayload::Normal(Payload::Mode(payload)) => (EntryKind::Mode, payload.clone()),
         RaftPayload::Membership(membership) => (EntryKind::Membership, membership_out(membership)),
     }
 }
@@ -349,7 +377,8 @@ pub(crate) fn payload_out(payload: &RaftPayload) -> (EntryKind, Bytes) {
 pub(crate) fn payload_in(kind: EntryKind, payload: Bytes) -> Result<RaftPayload, Malformed> {
     Ok(match kind {
         EntryKind::Blank => RaftPayload::Blank,
-        EntryKind::Normal => RaftPayload::Normal(Payload(payload)),
+        EntryKind::Normal => RaftPayload::Normal(Payload::Command(payload)),
+        EntryKind::Mode => RaftPayload::Normal(Payload::Mode(payload)),
         EntryKind::Membership => RaftPayload::Membership(membership_in(payload)?),
     })
 }
@@ -423,15 +452,55 @@ pub(crate) fn kind_in(kind: u32) -> Result<EntryKind, Malformed> {
         0 => Ok(EntryKind::Blank),
         1 => Ok(EntryKind::Normal),
         2 => Ok(EntryKind::Membership),
+        3 => Ok(EntryKind::Mode),
         _ => Err(Malformed("an entry of an unknown kind")),
     }
 }
 
-pub(crate) fn stored_membership_out(stored: &RaftStoredMembership) -> Bytes {
+/// The head of a snapshot: what of the log before it still counts besides the views.
+pub(crate) fn head_out(stored: &RaftStoredMembership, mode: ModeNow) -> Bytes {
     bytes(&WireStoredMembership {
         log_id: log_id_out(stored.log_id()),
         membership: membership_out(stored.membership()),
+        mode: mode.at.map(|_| mode.into()),
+        mode_at: mode.at.map_or(0, |at| at.0),
     })
+}
+
+pub(crate) fn head_mode_in(head: Bytes) -> Result<ModeNow, Malformed> {
+    let wire = WireStoredMembership::decode(head)?;
+    match wire.mode {
+        Some(mode) => mode.at(LogIndex(wire.mode_at)),
+        None => Ok(ModeNow::default()),
+    }
+}
+
+impl From<ModeNow> for WireMode {
+    fn from(now: ModeNow) -> WireMode {
+        WireMode {
+            mode: match now.mode {
+                Mode::SingleSite | Mode::InSync => 1,
+                Mode::Degraded => 2,
+                Mode::CatchingUp => 3,
+            },
+            decided_at_ms: now.decided_at_ms,
+        }
+    }
+}
+
+impl WireMode {
+    pub(crate) fn at(self, at: LogIndex) -> Result<ModeNow, Malformed> {
+        Ok(ModeNow {
+            mode: match self.mode {
+                1 => Mode::InSync,
+                2 => Mode::Degraded,
+                3 => Mode::CatchingUp,
+                _ => return Err(Malformed("an unknown mode")),
+            },
+            at: Some(at),
+            decided_at_ms: self.decided_at_ms,
+        })
+    }
 }
 
 pub(crate) fn stored_membership_in(head: Bytes) -> Result<RaftStoredMembership, Malformed> {

@@ -15,8 +15,8 @@ use crate::{LogKeeping, Node, NodeConfig, Timing};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use raft_api::{
-    Committed, EntriesError, Group, LogId, LogIndex, NodeId, NodeInfo, Proposed, Refused, ShardId,
-    SiteName, SnapshotPart, SnapshotSource, StateMachine,
+    Committed, EntriesError, Group, LogId, LogIndex, NodeId, NodeInfo, OnSiteLoss, Proposed,
+    Refused, ShardId, SiteName, SnapshotPart, SnapshotSource, StateMachine,
 };
 use raft_log::faulty_disk::FaultyDisk;
 use raft_log::{Journal, Options};
@@ -26,6 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 const SHARD: ShardId = ShardId(3);
 /// Only a test that hangs gets here.
@@ -148,6 +149,7 @@ struct Cluster {
     /// The first so many machines found the group; later ones are added.
     founders: usize,
     log: LogKeeping,
+    policy: watch::Sender<OnSiteLoss>,
 }
 
 impl Cluster {
@@ -159,6 +161,7 @@ impl Cluster {
             listeners: Vec::new(),
             founders: sites.len(),
             log: LogKeeping::default(),
+            policy: watch::Sender::default(),
         };
         for site in sites {
             cluster.machine(site).await;
@@ -228,6 +231,7 @@ impl Cluster {
                 peers: self.members[..self.founders].to_vec(),
                 tls: None,
             },
+            on_site_loss: self.policy.subscribe(),
             log: self.log,
             timing: Timing {
                 gate_wait: Duration::from_millis(20),

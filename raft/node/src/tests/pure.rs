@@ -120,3 +120,33 @@ fn leaders_are_spread_over_the_larger_site() {
     check(&["a", "b", "c"], &[1, 2, 3, 1]);
     check(&["a", "a", "b", "b", "c"], &[1, 2, 3, 4, 1]);
 }
+
+#[test]
+fn a_leader_changes_the_mode_when_it_is_due() {
+    use crate::mode::{Situation, due};
+    use raft_api::Mode::{CatchingUp, Degraded, InSync};
+    use raft_api::OnSiteLoss::{Degrade, Strict};
+    // Policy, now, second site heard, leases over, entries behind: what is proposed.
+    let rows = [
+        (Degrade, InSync, true, true, 0, None),
+        (Degrade, InSync, false, false, 9, None),
+        (Degrade, InSync, false, true, 9, Some(Degraded)),
+        (Strict, InSync, false, true, 9, None),
+        (Degrade, Degraded, false, true, 9, None),
+        (Degrade, Degraded, true, true, 9999, Some(CatchingUp)),
+        (Strict, Degraded, true, true, 9999, Some(CatchingUp)),
+        (Degrade, CatchingUp, true, true, 9999, None),
+        (Degrade, CatchingUp, true, true, 64, Some(InSync)),
+        (Degrade, CatchingUp, false, false, 0, Some(Degraded)),
+    ];
+    for (policy, now, second_site_is_heard, leases_are_over, behind, expect) in rows {
+        let situation = Situation {
+            policy,
+            now,
+            second_site_is_heard,
+            leases_are_over,
+            behind,
+        };
+        assert_eq!(due(situation), expect, "{situation:?}");
+    }
+}

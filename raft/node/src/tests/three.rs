@@ -9,7 +9,7 @@ async fn all_nodes_take_proposals_and_fold_the_same() {
     let mut cluster = Cluster::running(&["a", "a", "b"]).await;
     let leader = cluster.leader(&[0, 1, 2]).await;
     let own = cluster.members[leader].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_open(m, own);
+    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own);
     cluster.wait(leader, "an open gate", is_open).await;
     for node in 0..3 {
         for n in 0..20 {
@@ -42,7 +42,7 @@ async fn the_leader_is_lost_and_nothing_acknowledged_is() {
     let mut cluster = Cluster::running(&["a", "b", "c"]).await;
     let first = cluster.leader(&[0, 1, 2]).await;
     let own = cluster.members[first].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_open(m, own);
+    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own);
     cluster.wait(first, "an open gate", is_open).await;
     let mut acknowledged = Vec::new();
     for n in 0..30 {
@@ -53,7 +53,7 @@ async fn the_leader_is_lost_and_nothing_acknowledged_is() {
     let rest: Vec<usize> = (0..3).filter(|node| *node != first).collect();
     let second = cluster.leader(&rest).await;
     let own = cluster.members[second].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_open(m, own);
+    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own);
     cluster.wait(second, "an open gate", is_open).await;
     for n in 0..30 {
         acknowledged.push(format!("after{n}"));

@@ -1,0 +1,203 @@
+//! The mode of a shard: how many sites an acknowledgement stands for, as committed entries of its log (design §3).
+//!
+//! MODE-1: a leader degrades only when every sync lease is over that it, or any leader before it, has granted.
+//! MODE-2: the gate is open to one site only for a leader that has handed over an entry of its own term: then it has
+//! seen every mode that was ever committed before it.
+//! MODE-3: catching up does not gate; `InSync` is proposed when the other site has nearly all, and gates again from
+//! the moment in which it is committed.
+//!
+//! A mode takes effect when it is committed, ahead of the fold: the fold may be waiting for just that.
+
+use crate::gate;
+use crate::limits::{LEASE_ASKED, LEASE_DRIFT, LEASE_LENGTH, MODE_CHECK, MODE_LAG_ENTRIES};
+use crate::mark;
+use crate::shared::Shared;
+use crate::types::{Metrics, Payload, Raft};
+use crate::wire::{self, Malformed, WireLease, WireMode, kind};
+use bytes::Bytes;
+use openraft::async_runtime::WatchReceiver;
+use prost::Message;
+use raft_api::{LogIndex, Mode, NodeId, OnSiteLoss};
+use raft_transport::{Class, Peers};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// The newest committed mode of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ModeNow {
+    pub mode: Mode,
+    /// Of the entry that said so; `None`: the log has none, and began in sync.
+    pub at: Option<LogIndex>,
+    /// The leader's clock when it decided. For humans only.
+    pub decided_at_ms: u64,
+}
+
+impl Default for ModeNow {
+    fn default() -> ModeNow {
+        ModeNow {
+            mode: Mode::InSync,
+            at: None,
+            decided_at_ms: 0,
+        }
+    }
+}
+
+/// The payload of a new entry.
+fn payload(mode: Mode) -> Payload {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = ModeNow {
+        mode,
+        at: None,
+        decided_at_ms: since.map_or(0, |since| since.as_millis() as u64),
+    };
+    Payload::Mode(wire::bytes(&WireMode::from(now)))
+}
+
+pub(crate) fn decode(payload: Bytes, at: LogIndex) -> Result<ModeNow, Malformed> {
+    WireMode::decode(payload)?.at(at)
+}
+
+/// What of a leader's situation decides about its mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Situation {
+    pub policy: OnSiteLoss,
+    pub now: Mode,
+    pub second_site_is_heard: bool,
+    /// Every sync lease that may have been granted is over.
+    pub leases_are_over: bool,
+    /// Entries that no second site has yet.
+    pub behind: u64,
+}
+
+/// The mode to propose, if another one is due.
+pub(crate) fn due(s: Situation) -> Option<Mode> {
+    match s.now {
+        Mode::SingleSite => None,
+        Mode::InSync => {
+            let may = s.policy == OnSiteLoss::Degrade && s.leases_are_over;
+            (may && !s.second_site_is_heard).then_some(Mode::Degraded)
+        }
+        Mode::Degraded => s.second_site_is_heard.then_some(Mode::CatchingUp),
+        // No lease is granted while catching up, so none has to be waited for.
+        Mode::CatchingUp if !s.second_site_is_heard => Some(Mode::Degraded),
+        Mode::CatchingUp => (s.behind <= MODE_LAG_ENTRIES).then_some(Mode::InSync),
+    }
+}
+
+/// Grants a lease: for so long, counted from the asking, nobody degrades.
+pub(crate) fn grant(shared: &Shared, raft: &Raft) -> Option<Duration> {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let leads = metrics.state.is_leader() && has_own_term(shared, &metrics);
+    if !leads || shared.mode.borrow().mode != Mode::InSync {
+        return None;
+    }
+    // A leader that was deposed without knowing it grants nothing beyond what its last majority allows.
+    let acked = *metrics.last_quorum_acked.as_deref()?;
+    let left = LEASE_LENGTH.checked_sub(openraft::Instant::elapsed(&acked))?;
+    *shared.last_granted.lock() = Some(Instant::now() + left);
+    Some(left)
+}
+
+/// Whether an entry of our own term has been handed over.
+pub(crate) fn has_own_term(shared: &Shared, metrics: &Metrics) -> bool {
+    let handed = *shared.handed.borrow();
+    handed.is_some_and(|handed| handed.term.0 == metrics.current_term)
+}
+
+/// Looks a few times a second whether another mode is due, and proposes it.
+pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
+    let mut tick = interval(MODE_CHECK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut leads_since: Option<(u64, Instant)> = None;
+    loop {
+        tick.tick().await;
+        let proposed = {
+            let metrics = raft.metrics();
+            let metrics = metrics.borrow_watched();
+            if !metrics.state.is_leader() || !has_own_term(&shared, &metrics) {
+                leads_since = None;
+                continue;
+            }
+            let (term, since) = *leads_since.get_or_insert((metrics.current_term, Instant::now()));
+            if term != metrics.current_term {
+                leads_since = None;
+                continue;
+            }
+            situation(&shared, &metrics, since).and_then(due)
+        };
+        if let Some(mode) = proposed {
+            let written = raft.client_write(payload(mode)).await;
+            match written {
+                Ok(_) => {
+                    tracing::warn!(shard = %shared.shard, ?mode, "the shard's mode has changed")
+                }
+                Err(error) => {
+                    tracing::debug!(shard = %shared.shard, %error, "a mode was not agreed on")
+                }
+            }
+        }
+    }
+}
+
+/// On a node outside the leader's site: asks for leases, and remembers until when this site is known to be in sync.
+pub(crate) async fn ask(shared: Arc<Shared>, raft: Raft, peers: Arc<Peers>) {
+    let mut tick = interval(LEASE_ASKED);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let leader = {
+            let metrics = raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let membership = metrics.membership_config.membership();
+            let site = |id: u64| membership.get_node(&id).map(|place| &place.site);
+            let leader = metrics
+                .current_leader
+                .filter(|leader| *leader != shared.own.0);
+            leader.filter(|leader| site(*leader) != site(shared.own.0))
+        };
+        let Some(leader) = leader.map(NodeId) else {
+            continue;
+        };
+        let asked_at = SystemTime::now();
+        let (shard, limit) = (shared.shard, LEASE_ASKED);
+        let answer = peers.request(
+            leader,
+            Class::Other,
+            shard,
+            kind::LEASE,
+            Bytes::new(),
+            limit,
+        );
+        let granted = answer
+            .await
+            .ok()
+            .and_then(|answer| WireLease::decode(answer).ok());
+        if let Some(lease) = granted.filter(|lease| lease.length_ms > 0) {
+            let until = asked_at + Duration::from_millis(lease.length_ms);
+            *shared.in_sync_until.lock() = Some(until);
+        }
+    }
+}
+
+fn situation(shared: &Shared, metrics: &Metrics, leads_since: Instant) -> Option<Situation> {
+    let flushed = shared.journal.flushed(shared.shard);
+    let members = mark::durables(metrics, shared.own, flushed.map(|flushed| flushed.index));
+    let members: Vec<mark::Durable> = members.into_iter().map(|(_, durable)| durable).collect();
+    if members.iter().all(|member| member.site == members[0].site) {
+        return None;
+    }
+    let in_two = mark::durable_in_two_sites(&members).map_or(0, |upto| upto.0 + 1);
+    let last = metrics.last_log_index.map_or(0, |last| last + 1);
+    let granted_until = *shared.last_granted.lock();
+    let earlier_leaders = leads_since + LEASE_LENGTH;
+    let over_at = granted_until.map_or(earlier_leaders, |until| until.max(earlier_leaders));
+    Some(Situation {
+        policy: *shared.policy.borrow(),
+        now: shared.mode.borrow().mode,
+        second_site_is_heard: gate::is_heard(metrics, shared.own),
+        leases_are_over: Instant::now() >= over_at + LEASE_DRIFT,
+        behind: last.saturating_sub(in_two),
+    })
+}
