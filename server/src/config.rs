@@ -2,6 +2,7 @@
 //! describes every key; a test holds the two together.
 
 use anyhow::{Context, Result, bail};
+use gateway_session::Network;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,8 @@ pub struct ClusterConfig {
     pub members: Vec<MemberConfig>,
     /// Shards for mail, beside the control group.
     pub mail_shards: u32,
+    /// This node is added to a running cluster (`gotthard cluster add-node`): it founds nothing.
+    pub join: bool,
     /// PEM: who signs the nodes' certificates. The three go together; without them peers talk in the clear.
     pub authority: Option<PathBuf>,
     /// PEM: this node's, for the name `node-<id>`.
@@ -80,8 +83,11 @@ pub struct ListenConfig {
     pub imaps: Option<SocketAddr>,
     pub lmtp: Option<SocketAddr>,
     pub http: Option<SocketAddr>,
-    /// PROXY protocol v1 and v2 on the mail listeners, from loopback.
+    /// PROXY protocol v1 and v2 on the mail listeners, from `trusted_networks` only.
     pub proxy_protocol: bool,
+    /// Balancers and gateways of our own: the caps per address spare them.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_networks: Vec<Network>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -122,6 +128,7 @@ impl Default for ClusterConfig {
             incarnation: 1,
             members: Vec::new(),
             mail_shards: 16,
+            join: false,
             authority: None,
             certificate: None,
             key: None,
@@ -138,6 +145,7 @@ impl Default for ListenConfig {
             lmtp: at(1024),
             http: at(1080),
             proxy_protocol: false,
+            trusted_networks: Network::loopback(),
         }
     }
 }
@@ -153,7 +161,7 @@ impl Default for LimitsConfig {
 }
 
 /// All keys, for "did you mean".
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 29] = [
     "node",
     "id",
     "site",
@@ -163,6 +171,7 @@ const KEYS: [&str; 27] = [
     "incarnation",
     "members",
     "mail_shards",
+    "join",
     "authority",
     "peer",
     "listen",
@@ -171,6 +180,7 @@ const KEYS: [&str; 27] = [
     "lmtp",
     "http",
     "proxy_protocol",
+    "trusted_networks",
     "tls",
     "certificate",
     "key",
@@ -190,8 +200,24 @@ impl Config {
         };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        Config::parse(&text)
-            .with_context(|| format!("{} is not a valid configuration", path.display()))
+        let mut config = Config::parse(&text)
+            .with_context(|| format!("{} is not a valid configuration", path.display()))?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// Paths in a file are relative to its folder, so that a node's folder can be carried elsewhere.
+    fn resolve_paths(&mut self, folder: &Path) {
+        let tls = [&mut self.tls.certificate, &mut self.tls.key];
+        let peers = [
+            &mut self.cluster.authority,
+            &mut self.cluster.certificate,
+            &mut self.cluster.key,
+        ];
+        for path in tls.into_iter().chain(peers).flatten() {
+            *path = folder.join(&*path);
+        }
+        self.node.data = folder.join(&self.node.data);
     }
 
     pub fn parse(text: &str) -> Result<Config> {
@@ -220,6 +246,9 @@ impl Config {
             bail!("cluster.mail_shards is 1 to 1024");
         }
         let members = &self.cluster.members;
+        if self.cluster.join && members.is_empty() {
+            bail!("cluster.join needs cluster.members: this node, and those that it joins");
+        }
         if !members.is_empty() {
             match members.iter().find(|m| m.id == self.node.id) {
                 None => bail!(
@@ -251,6 +280,14 @@ impl Config {
             .all(|addr| addr.ip().is_loopback());
         self.tls.required.unwrap_or(!loopback)
     }
+}
+
+fn networks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Network>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let networks = texts.iter().map(|text| text.parse::<Network>());
+    networks
+        .collect::<Result<_, _>>()
+        .map_err(serde::de::Error::custom)
 }
 
 /// Adds the nearest known key to serde's "unknown field".
@@ -308,6 +345,15 @@ mod tests {
         check("[nodes]\nid = 1", "did you mean `node`?");
         check("[node]\nid = \"x\"", "invalid type");
         check("[listen]\nimaps = \"127.0.0.1:1\"", "listen.imaps needs");
+        check(
+            "[listen]\ntrusted_networks = [\"10.0.0.0/8\", \"::1\"]",
+            "ok",
+        );
+        check(
+            "[listen]\ntrusted_networks = [\"10/8\"]",
+            "is not a network",
+        );
+        check("[cluster]\njoin = true", "cluster.join needs");
         check("[tls]\nkey = \"x\"", "go together");
         check(
             "[[cluster.members]]\nid = 7\nsite = \"a\"\npeer = \"x:1\"",

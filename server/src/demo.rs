@@ -1,8 +1,13 @@
 //! `gotthard demo`: three nodes in two sites on loopback, each a process of its own, until Ctrl-C.
 
+use crate::authority::{Authority, CERTIFICATE_FILE};
 use crate::cli::{Demo, Server};
 use crate::client::{Client, encode};
+use crate::config::{ClusterConfig, MemberConfig};
 use crate::identity::{hex, random, write_new};
+use crate::node_folder::{
+    CONFIG_FILE, ClusterFacts, TOKEN_FILE, cluster_text, node_dir, write_peer_files,
+};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::fs;
@@ -131,15 +136,11 @@ fn check_ports(offset: u16) -> Result<()> {
     Ok(())
 }
 
-fn node_dir(data: &Path, id: u64) -> PathBuf {
-    data.join(format!("node-{id}"))
-}
-
 fn log_path(data: &Path, id: u64) -> PathBuf {
     node_dir(data, id).join("gotthard.log")
 }
 
-/// Writes configurations, certificate and token. True if the directory is new.
+/// Writes configurations, certificates and token. True if the directory is new.
 fn prepare(data: &Path, offset: u16) -> Result<bool> {
     fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
     if data.join("journal").exists() {
@@ -152,75 +153,64 @@ fn prepare(data: &Path, offset: u16) -> Result<bool> {
     let fresh = !id_path.exists();
     if fresh {
         write_new(&id_path, &hex(&random::<16>()?))?;
-        write_new(&data.join("admin-token"), &hex(&random::<16>()?))?;
+        write_new(&data.join(TOKEN_FILE), &hex(&random::<16>()?))?;
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let made =
             rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
         write_new(&data.join("certificate.pem"), &made.cert.pem())?;
         write_new(&data.join("key.pem"), &made.signing_key.serialize_pem())?;
-        make_peer_certificates(data)?;
+        let authority = Authority::found(data, "Gotthard demo")?;
+        for (id, _) in NODES {
+            fs::create_dir_all(node_dir(data, id))?;
+            write_peer_files(&node_dir(data, id), id, &authority)?;
+        }
     }
-    let cluster = fs::read_to_string(&id_path)?;
-    let token = fs::read_to_string(data.join("admin-token"))?;
-    let mut members = String::new();
-    for (id, site) in NODES {
-        members.push_str(&format!(
-            "[[cluster.members]]\nid = {id}\nsite = \"{site}\"\npeer = \"127.0.0.1:{}\"\n\n",
-            port(offset, id, 700)?
-        ));
-    }
-    for (id, site) in NODES {
-        let dir = node_dir(data, id);
-        fs::create_dir_all(&dir)?;
-        write_new(&dir.join("admin-token"), token.trim())?;
-        let text = format!(
-            "[node]\nid = {id}\nsite = \"{site}\"\nhostname = \"localhost\"\ndata = {dir:?}\n\n\
-             [listen]\nimap = \"127.0.0.1:{}\"\nimaps = \"127.0.0.1:{}\"\nlmtp = \"127.0.0.1:{}\"\nhttp = \"127.0.0.1:{}\"\n\n\
-             [tls]\ncertificate = {:?}\nkey = {:?}\nrequired = false\n\n\
-             [limits]\njournal_reserve_bytes = 33554432\n\n\
-             [cluster]\nid = \"{}\"\nauthority = {:?}\ncertificate = {:?}\nkey = {:?}\n\n{members}",
-            port(offset, id, 143)?,
-            port(offset, id, 993)?,
-            port(offset, id, 24)?,
-            port(offset, id, 80)?,
-            data.join("certificate.pem"),
-            data.join("key.pem"),
-            cluster.trim(),
-            data.join("authority.pem"),
-            dir.join("peer.pem"),
-            dir.join("peer-key.pem"),
-        );
-        write_new(&dir.join("gotthard.toml"), text.trim_end())?;
+    let id = fs::read_to_string(&id_path)?;
+    let token = fs::read_to_string(data.join(TOKEN_FILE))?;
+    let trusted = fs::read_to_string(data.join(CERTIFICATE_FILE))?;
+    let members = founders(offset)?;
+    let cluster = cluster_text(
+        &ClusterFacts {
+            id: id.trim(),
+            incarnation: 1,
+            mail_shards: ClusterConfig::default().mail_shards,
+            members: &members,
+        },
+        false,
+    );
+    for member in &members {
+        let dir = node_dir(data, member.id);
+        write_new(&dir.join(TOKEN_FILE), token.trim())?;
+        write_new(&dir.join(CERTIFICATE_FILE), trusted.trim_end())?;
+        let text = format!("{}\n{cluster}", own_text(offset, member)?);
+        write_new(&dir.join(CONFIG_FILE), text.trim_end())?;
     }
     Ok(fresh)
 }
 
-/// An authority of the demo's own, whose key is not kept, and a certificate for each node.
-fn make_peer_certificates(data: &Path) -> Result<()> {
-    let key = rcgen::KeyPair::generate()?;
-    let mut params = rcgen::CertificateParams::new(Vec::new())?;
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "Gotthard demo");
-    write_new(
-        &data.join("authority.pem"),
-        &params.self_signed(&key)?.pem(),
-    )?;
-    let authority = rcgen::Issuer::new(params, key);
-    for (id, _) in NODES {
-        let key = rcgen::KeyPair::generate()?;
-        let mut params = rcgen::CertificateParams::new(vec![format!("node-{id}")])?;
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, format!("node-{id}"));
-        let certificate = params.signed_by(&key, &authority)?;
-        let dir = node_dir(data, id);
-        fs::create_dir_all(&dir)?;
-        write_new(&dir.join("peer.pem"), &certificate.pem())?;
-        write_new(&dir.join("peer-key.pem"), &key.serialize_pem())?;
-    }
-    Ok(())
+fn founders(offset: u16) -> Result<Vec<MemberConfig>> {
+    let member = |(id, site): (u64, &str)| {
+        Ok(MemberConfig {
+            id,
+            site: site.to_owned(),
+            peer: format!("127.0.0.1:{}", port(offset, id, 700)?),
+        })
+    };
+    NODES.into_iter().map(member).collect()
+}
+
+/// What a node's configuration says beside the cluster.
+fn own_text(offset: u16, MemberConfig { id, site, .. }: &MemberConfig) -> Result<String> {
+    Ok(format!(
+        "[node]\nid = {id}\nsite = \"{site}\"\nhostname = \"localhost\"\ndata = \".\"\n\n\
+         [listen]\nimap = \"127.0.0.1:{}\"\nimaps = \"127.0.0.1:{}\"\nlmtp = \"127.0.0.1:{}\"\nhttp = \"127.0.0.1:{}\"\n\n\
+         [tls]\ncertificate = \"../certificate.pem\"\nkey = \"../key.pem\"\nrequired = false\n\n\
+         [limits]\njournal_reserve_bytes = 33554432\n",
+        port(offset, *id, 143)?,
+        port(offset, *id, 993)?,
+        port(offset, *id, 24)?,
+        port(offset, *id, 80)?,
+    ))
 }
 
 fn start(data: &Path, id: u64) -> Result<Child> {
@@ -232,7 +222,7 @@ fn start(data: &Path, id: u64) -> Result<Child> {
         .arg("serve")
         .arg("--with-parent")
         .arg("--config")
-        .arg(node_dir(data, id).join("gotthard.toml"))
+        .arg(node_dir(data, id).join(CONFIG_FILE))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -8,7 +8,7 @@ use gateway_http::{
     Cluster, Digest, Health, HealthSource, Node, Problem, ReplicaHealth, ShardHealth,
 };
 use gateway_session::Sessions;
-use raft_api::{Group, GroupStatus, Inbound, MemberStatus, Mode, NodeId, Role, ShardId};
+use raft_api::{Group, GroupStatus, Inbound, MemberStatus, Mode, NodeId, NodeInfo, Role, ShardId};
 use raft_log::Journal;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A replica is within bounds if its leader heard from it this recently and it is at most so many events behind.
-const CONTACT_MS_MAX: u64 = 5_000;
+pub const CONTACT_MS_MAX: u64 = 5_000;
 /// What nodes ask each other for a health page, and how long the page waits for an answer.
-const QUESTION: &[u8] = b"shards";
-const ASK_MAX: Duration = Duration::from_secs(2);
+pub const QUESTION: &[u8] = b"shards";
+pub const ASK_MAX: Duration = Duration::from_secs(2);
 const LAG_EVENTS_MAX: u64 = 10_000;
 
 pub struct NodeHealth {
@@ -28,10 +28,9 @@ pub struct NodeHealth {
     pub shards: HashMap<ShardId, Arc<Shard>>,
     pub journal: Journal,
     pub sessions: Sessions,
-    pub cluster: Cluster,
+    pub cluster_id: String,
+    pub incarnation: u32,
     pub node: Node,
-    /// Ids of all nodes.
-    pub members: Vec<u64>,
     pub asker: raft_node::Asker,
     /// True from when listeners are open until shutdown begins.
     pub ready: Arc<AtomicBool>,
@@ -106,24 +105,48 @@ impl NodeHealth {
     }
 
     /// Every other member's own view, by node; those that do not answer are left out.
-    async fn others(&self) -> Vec<(u64, Vec<ShardHealth>)> {
+    async fn others(&self, members: &BTreeMap<NodeId, NodeInfo>) -> Vec<(u64, Vec<ShardHealth>)> {
         let mut asked = tokio::task::JoinSet::new();
-        for id in self
-            .members
-            .iter()
-            .copied()
-            .filter(|id| *id != self.node.id)
-        {
+        let others = members.keys().map(|id| id.0);
+        for id in others.filter(|id| *id != self.node.id) {
             let asker = self.asker.clone();
             asked.spawn(async move {
                 let answer = asker
                     .ask(NodeId(id), Bytes::from_static(QUESTION), ASK_MAX)
-                    .await?;
+                    .await
+                    .ok()?;
                 Some((id, serde_json::from_slice(&answer).ok()?))
             });
         }
         let answers = asked.join_all().await;
         answers.into_iter().flatten().collect()
+    }
+
+    /// What the cluster knows of its shards: the leaders' word and each node's own.
+    pub async fn all_shards(&self) -> (Vec<GroupStatus>, Vec<ShardHealth>) {
+        let (statuses, mut shards) = self.own_shards();
+        let others = self.others(&members_of(&statuses)).await;
+        for shard in &mut shards {
+            merge(shard, self.node.id, &others);
+        }
+        (statuses, shards)
+    }
+
+    /// The members of any shard, as this node knows them.
+    pub fn members(&self) -> BTreeMap<NodeId, NodeInfo> {
+        let statuses: Vec<GroupStatus> = self.groups.values().map(|g| g.status()).collect();
+        members_of(&statuses)
+    }
+
+    fn cluster(&self, statuses: &[GroupStatus]) -> Cluster {
+        let members = members_of(statuses);
+        let sites: BTreeSet<String> = members.values().map(|m| m.site.to_string()).collect();
+        Cluster {
+            id: self.cluster_id.clone(),
+            incarnation: self.incarnation,
+            nodes: members.len(),
+            sites: sites.into_iter().collect(),
+        }
     }
 
     fn problems(&self, statuses: &[GroupStatus], shards: &[ShardHealth]) -> Vec<Problem> {
@@ -189,6 +212,13 @@ impl NodeHealth {
     }
 }
 
+fn members_of(statuses: &[GroupStatus]) -> BTreeMap<NodeId, NodeInfo> {
+    let members = statuses.iter().flat_map(|status| &status.members);
+    members
+        .map(|member| (member.node.id, member.node.clone()))
+        .collect()
+}
+
 /// Takes the leader's word for positions and contact, each node's own for what it has folded, and compares digests
 /// wherever two nodes stand at the same position.
 fn merge(shard: &mut ShardHealth, own: u64, others: &[(u64, Vec<ShardHealth>)]) {
@@ -237,15 +267,17 @@ impl Inbound for NodeHealth {
 #[async_trait::async_trait]
 impl HealthSource for NodeHealth {
     fn ready(&self) -> bool {
+        let is_member = |status: GroupStatus| {
+            let mut ids = status.members.iter().map(|member| member.node.id.0);
+            ids.any(|id| id == self.node.id)
+        };
+        // A node that is not yet let in, or was removed, has nothing to read.
         self.ready.load(Ordering::Acquire)
+            && self.groups.values().all(|group| is_member(group.status()))
     }
 
     async fn replication(&self) -> Health {
-        let (statuses, mut shards) = self.own_shards();
-        let others = self.others().await;
-        for shard in &mut shards {
-            merge(shard, self.node.id, &others);
-        }
+        let (statuses, shards) = self.all_shards().await;
         let mode = statuses
             .iter()
             .map(|s| s.mode)
@@ -265,7 +297,7 @@ impl HealthSource for NodeHealth {
             status,
             mode: mode_name(mode),
             on_site_loss: "strict",
-            cluster: self.cluster.clone(),
+            cluster: self.cluster(&statuses),
             node: self.node.clone(),
             shards,
             problems,

@@ -4,7 +4,7 @@ use crate::config::Config;
 use anyhow::{Context, Result, anyhow};
 use engine_service::Mail;
 use gateway_imap::ImapConfig;
-use gateway_session::{ListenerConfig, Network, Sessions, TlsServer};
+use gateway_session::{ListenerConfig, Sessions, TlsServer};
 use gateway_smtp::LmtpConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -60,7 +60,7 @@ pub async fn open_mail(
         let mut listener = ListenerConfig::plain(protocol, busy);
         listener.implicit_tls = implicit_tls;
         listener.tls = tls.clone();
-        listener.trusted_networks = Network::loopback();
+        listener.trusted_networks = config.listen.trusted_networks.clone();
         listener.proxy_protocol = config.listen.proxy_protocol;
         listener
     };

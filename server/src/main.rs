@@ -5,9 +5,11 @@
 //! Read first: `serve.rs`, then `cli.rs`.
 
 mod admin;
+mod authority;
 mod cli;
 mod client;
 mod clock;
+mod cluster;
 mod config;
 mod demo;
 mod export;
@@ -15,6 +17,8 @@ mod health;
 mod identity;
 mod import;
 mod listen;
+mod membership;
+mod node_folder;
 mod serve;
 mod status;
 mod verify;
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -6,17 +6,18 @@ use crate::config::{Config, LogFormat};
 use crate::health::NodeHealth;
 use crate::identity::{admin_token, cluster_id, hex, random};
 use crate::listen::{bind, open_mail, peer_tls};
+use crate::membership::NodeMembership;
 use anyhow::{Context, Result, anyhow};
 use engine_replica::{Clock, Shard};
 use engine_service::{Administration, Mail};
 use engine_service::{Parts, Service};
 use engine_store::{RocksStore, ViewStore};
-use gateway_http::{AdminParts, Cluster, Node as NodeLabel};
+use gateway_http::{AdminParts, Node as NodeLabel};
 use gateway_session::Sessions;
 use raft_api::{Entries, Group, NodeId, NodeInfo, ShardId, SiteName, StateMachine};
 use raft_log::{Identity, Journal, Options, RealDisk};
 use raft_transport::PeersConfig;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,6 +65,7 @@ async fn serve(config: Config) -> Result<()> {
     let journal = open_journal(&config, &data, cluster)?;
     let shards = open_shards(&config, &data)?;
     let node = start_raft(&config, cluster, journal.clone(), &shards).await?;
+    let node = Arc::new(node);
     let groups: HashMap<ShardId, Arc<dyn Group>> = shards
         .keys()
         .filter_map(|id| Some((*id, node.group(*id)?)))
@@ -87,39 +89,39 @@ async fn serve(config: Config) -> Result<()> {
     let mut listeners = JoinSet::new();
     let mail: Arc<dyn Mail> = service.clone();
     open_mail(&config, &sessions, &mail, &stopped, &mut listeners).await?;
+    let health = Arc::new(NodeHealth {
+        groups,
+        shards: shards.clone(),
+        journal: journal.clone(),
+        sessions: sessions.clone(),
+        cluster_id: hex(&cluster),
+        incarnation: config.cluster.incarnation,
+        node: NodeLabel {
+            id: config.node.id,
+            site: config.node.site.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+        },
+        asker: node.asker(),
+        ready: ready.clone(),
+        seen: Default::default(),
+    });
+    node.answer_with(health.clone());
     if let Some(addr) = config.listen.http {
-        let health = Arc::new(NodeHealth {
-            groups,
-            shards: shards.clone(),
-            journal: journal.clone(),
-            sessions: sessions.clone(),
-            cluster: label(&config, cluster),
-            node: NodeLabel {
-                id: config.node.id,
-                site: config.node.site.clone(),
-                version: env!("CARGO_PKG_VERSION"),
-                pid: std::process::id(),
-            },
-            members: config.cluster.members.iter().map(|m| m.id).collect(),
-            asker: node.asker(),
-            ready: ready.clone(),
-            seen: Default::default(),
-        });
-        node.answer_with(health.clone());
         let parts = AdminParts {
             administration: service.clone() as Arc<dyn Administration>,
             mail,
+            membership: Arc::new(NodeMembership {
+                node: node.clone(),
+                health: health.clone(),
+                mail_shards: config.cluster.mail_shards,
+            }),
             health,
             sessions,
             token: admin_token(&data)?,
         };
         let listener = bind(addr, "listen.http").await?;
-        let stopped = stopped.clone();
-        listeners.spawn(async move {
-            if let Err(error) = gateway_http::serve(listener, parts, stopped).await {
-                tracing::error!(%error, "the admin listener ended");
-            }
-        });
+        listeners.spawn(administer(listener, parts, stopped.clone()));
     }
     ready.store(true, Ordering::Release);
     tracing::info!(node = config.node.id, site = %config.node.site, "serving");
@@ -149,19 +151,9 @@ async fn serve(config: Config) -> Result<()> {
     end
 }
 
-fn label(config: &Config, cluster: [u8; 16]) -> Cluster {
-    let mut sites: BTreeSet<String> = config
-        .cluster
-        .members
-        .iter()
-        .map(|m| m.site.clone())
-        .collect();
-    sites.insert(config.node.site.clone());
-    Cluster {
-        id: hex(&cluster),
-        incarnation: config.cluster.incarnation,
-        nodes: config.cluster.members.len().max(1),
-        sites: sites.into_iter().collect(),
+async fn administer(listener: TcpListener, parts: AdminParts, stopped: watch::Receiver<bool>) {
+    if let Err(error) = gateway_http::serve(listener, parts, stopped).await {
+        tracing::error!(%error, "the admin listener ended");
     }
 }
 
@@ -244,12 +236,12 @@ async fn start_raft(
         id: me,
         site: own.site,
         members,
-        join: false,
+        join: config.cluster.join,
         shards: ids,
         journal,
         peers,
         timing: Default::default(),
-        on_site_loss: tokio::sync::watch::channel(raft_api::OnSiteLoss::Strict).1,
+        on_site_loss: watch::channel(raft_api::OnSiteLoss::Strict).1,
         log: Default::default(),
     };
     raft_node::Node::start(node_config, machines)

@@ -37,3 +37,8 @@ fn three_nodes_lose_nothing_while_each_is_killed() {
 fn everyday_clients_work_at_the_demo() {
     check("daily.py", &["21000"]);
 }
+
+#[test]
+fn a_lost_node_is_replaced_by_a_new_one_that_has_everything() {
+    check("cluster.py", &["25000"]);
+}

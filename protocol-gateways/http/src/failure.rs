@@ -1,5 +1,6 @@
 //! A refusal as an HTTP answer: `{"error": "…"}` with a status that says what to do next.
 
+use crate::NotChanged;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -48,6 +49,19 @@ impl From<Refusal> for Failure {
         Failure {
             status,
             text: refusal.to_string(),
+        }
+    }
+}
+
+impl From<NotChanged> for Failure {
+    fn from(error: NotChanged) -> Failure {
+        let status = match error {
+            NotChanged::Refused(_) => StatusCode::CONFLICT,
+            NotChanged::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Failure {
+            status,
+            text: error.to_string(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The admin listener: health, metrics, and the administration that the command line calls.
-//! Enters: HTTP requests, `Administration` and `Mail` of the service, a `HealthSource`. Leaves: JSON and metrics text.
+//! Enters: HTTP requests, `Administration` and `Mail` of the service, a `HealthSource`, a `Membership`. Leaves: JSON and metrics text.
 //! It must never know Raft, the journal or a store: what operators see of them arrives as plain values.
 //! `/health/*` and `/metrics` are open on loopback; everything under `/admin` needs the bearer token.
 //! Read first: `router.rs`.
@@ -9,11 +9,15 @@ mod addresses;
 mod failure;
 mod health;
 pub mod limits;
+mod membership;
 mod messages;
 mod router;
 mod sessions;
 
 pub use health::{
     Cluster, Digest, Health, HealthSource, Node, Problem, ReplicaHealth, ShardHealth,
+};
+pub use membership::{
+    ClusterView, Member, MemberState, Membership, NotChanged, Progress, ShardProgress,
 };
 pub use router::{AdminParts, serve};

@@ -2,7 +2,9 @@
 
 use crate::failure::Failure;
 use crate::limits::{DRAIN_MAX, IMPORT_SLACK_BYTES, JSON_BYTES_MAX};
-use crate::{HealthSource, accounts, addresses, health, messages, sessions};
+use crate::{
+    HealthSource, Membership, accounts, addresses, health, membership, messages, sessions,
+};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
@@ -20,6 +22,7 @@ pub struct AdminParts {
     pub administration: Arc<dyn Administration>,
     pub mail: Arc<dyn Mail>,
     pub health: Arc<dyn HealthSource>,
+    pub membership: Arc<dyn Membership>,
     pub sessions: Sessions,
     /// The bearer token of `/admin`. Never logged.
     pub token: String,
@@ -38,6 +41,10 @@ fn router(parts: Arc<AdminParts>) -> Router {
         .route("/accounts/{address}/state", put(accounts::set_state))
         .route("/addresses", get(addresses::list).post(addresses::add))
         .route("/addresses/{address}", delete(addresses::remove))
+        .route("/cluster", get(membership::cluster))
+        .route("/nodes", post(membership::add))
+        .route("/nodes/{node}", delete(membership::remove))
+        .route("/leader", post(membership::transfer))
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", delete(sessions::kick))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))

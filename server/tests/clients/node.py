@@ -101,8 +101,12 @@ def bodies(imap, mailbox="INBOX"):
 
 
 class Process:
-    def __init__(self, *command):
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    def __init__(self, *command, log=None):
+        """What it prints is added to the file `log`, if one is given."""
+        out = open(log, "ab") if log else None
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        if out:
+            out.close()
 
     def kill(self):
         self.process.kill()
