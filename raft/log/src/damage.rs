@@ -1,7 +1,13 @@
-//! Names for what is damaged: file, frame, shard, log id, and what it meant.
+//! Names for what is damaged: file, frame, shard, log id, and what it meant; and the calls that tell of it.
 
+use crate::OpenError;
+use crate::journal::Journal;
+use crate::judge::Concern;
+use crate::sealed::check_file;
 use raft_api::{LogId, ShardId};
 use std::fmt;
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What a damaged stretch of a file meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,5 +107,84 @@ pub struct Hole {
 impl fmt::Display for Hole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "shard {} has a hole: {}", self.shard, self.damage)
+    }
+}
+
+impl Journal {
+    /// Shards whose logs cannot be proven complete. They must take no part in Raft.
+    pub fn holes(&self) -> Vec<Hole> {
+        self.shared().state.lock().holes()
+    }
+
+    pub fn has_hole(&self, shard: ShardId) -> bool {
+        let state = self.shared().state.lock();
+        state.lost_everything.is_some()
+            || state
+                .shards
+                .get(&shard)
+                .is_some_and(|state| state.hole.is_some())
+    }
+
+    /// All damage found since opening, also where nothing is lost.
+    pub fn damages(&self) -> Vec<Damage> {
+        self.shared().state.lock().damages.clone()
+    }
+
+    /// Changes when damage is found while running: look at `holes` again.
+    pub fn watch_damages(&self) -> watch::Receiver<usize> {
+        self.shared().damages_watch.subscribe()
+    }
+
+    /// Reads all sealed segments in full and compares every checksum. Blocking, for a background task. What it finds
+    /// is noted as by `open`: shards get holes, `watch_damages` fires.
+    pub fn check_sealed(&self) -> Result<Vec<Damage>, OpenError> {
+        let sealed: Vec<u64> = self
+            .shared()
+            .state
+            .lock()
+            .space
+            .sealed
+            .iter()
+            .copied()
+            .collect();
+        let mut all = Vec::new();
+        for sequence in sealed {
+            let (disk, dir, identity) = {
+                let allocator = self.shared().allocator.lock();
+                (
+                    Arc::clone(&allocator.disk),
+                    allocator.dir.clone(),
+                    allocator.identity,
+                )
+            };
+            let damages = check_file(&*disk, &dir, identity, sequence)?;
+            all.extend(damages.iter().map(|(damage, _)| damage.clone()));
+            self.note(damages);
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn note(&self, damages: Vec<(Damage, Concern)>) {
+        if damages.is_empty() {
+            return;
+        }
+        let mut state = self.shared().state.lock();
+        for (damage, concern) in damages {
+            match concern {
+                // The vote itself is in memory; the next start writes both copies again.
+                Concern::Nobody | Concern::VoteOf(..) => state.note_damage(damage, &[]),
+                Concern::Shard(shard) => {
+                    tracing::error!(%damage, "the journal has a hole");
+                    state.note_damage(damage, &[shard]);
+                }
+                Concern::Everybody => {
+                    state.lost_everything.get_or_insert_with(|| damage.clone());
+                    state.note_damage(damage, &[]);
+                }
+            }
+        }
+        let count = state.damages.len();
+        drop(state);
+        self.shared().damages_watch.send_replace(count);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::faulty_disk::FaultyDisk;
 use crate::format::{BatchHead, Footer, SegmentHead, segment_name};
-use crate::{Disk, Identity, Journal, Options, limits, scan};
-use raft_api::NodeId;
+use crate::{Disk, EntryKind, Identity, Journal, Options, limits, scan};
+use raft_api::{LogIndex, NodeId};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +41,14 @@ pub fn open_any_segment(bytes: &[u8]) {
     {
         for shard in journal.shards() {
             let _ = journal.read(shard, 0..u64::MAX, usize::MAX);
+            let _ = journal.history(shard, 0..u64::MAX, usize::MAX);
+            for kind in [EntryKind::Membership, EntryKind::Mode] {
+                let _ = journal.newest_of(kind, shard, LogIndex(u64::MAX));
+            }
+            let parts = journal.checkpoint(shard).map_or(0, |found| found.parts);
+            for part in 0..parts {
+                let _ = journal.checkpoint_part(shard, part);
+            }
         }
     }
     let _ = scan(&disk, dir, |_, _, _| {});

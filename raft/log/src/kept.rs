@@ -14,7 +14,6 @@ use crate::{AppendError, EntryKind, FlushDone, NewEntry, StoredEntry};
 use bytes::Bytes;
 use raft_api::{EntriesError, LogId, LogIndex, ShardId, Term};
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// Where a part stands in its checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +77,7 @@ impl Kept {
         }
     }
 
-    fn checkpoint(&self) -> Option<Checkpoint> {
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
         self.complete.as_ref().map(|(log_id, places)| Checkpoint {
             log_id: *log_id,
             parts: places.len(),
@@ -88,7 +87,7 @@ impl Kept {
 
 impl Journal {
     /// Keeps committed entries of another node's log for those who refer to them, in any order. Not part of Raft's log
-    /// here. `payload` finds them once `done` has fired.
+    /// here. `payload` finds them once `done` has fired. An error means that nothing was accepted.
     pub fn adopt(
         &self,
         shard: ShardId,
@@ -118,17 +117,8 @@ impl Journal {
     }
 
     fn keep(&self, shard: ShardId, items: Vec<Item>, done: FlushDone) -> Result<(), AppendError> {
-        let payloads = || items.iter().map(|item| item.payload().len());
-        let largest = payloads().max().unwrap_or(0);
-        if largest > self.max_payload_bytes() {
-            return Err(AppendError::TooLarge { bytes: largest });
-        }
-        if !self.has_room(payloads().sum::<usize>() + largest)? {
-            return Err(AppendError::DiskFull);
-        }
-        let shared = self.shared();
-        let mut state = shared.state.lock();
-        state.shard_for_change(shard)?;
+        let sizes = items.iter().map(|item| item.payload().len());
+        let mut state = self.admit(sizes, |state| state.shard_for_change(shard).map(drop))?;
         for item in items {
             state.enqueue(Queued { item, done: None });
         }
@@ -136,30 +126,28 @@ impl Journal {
             item: Item::Nothing,
             done: Some(done),
         });
-        shared.tell_writer(state);
+        self.shared().tell_writer(state);
         Ok(())
     }
 
-    /// The newest checkpoint that is complete.
+    /// The newest one that is complete. `None` as well if the shard has a hole: a part may be missing.
     pub fn checkpoint(&self, shard: ShardId) -> Option<Checkpoint> {
         let state = self.shared().state.lock();
-        state.shards.get(&shard)?.kept.checkpoint()
+        let log = state.shards.get(&shard)?;
+        let is_sound = log.hole.is_none() && state.lost_everything.is_none();
+        log.kept.checkpoint().filter(|_| is_sound)
     }
 
-    /// Part `part` of that checkpoint, from 0.
+    /// Part `part` of the newest complete one, from 0.
     pub fn checkpoint_part(&self, shard: ShardId, part: usize) -> Result<Bytes, EntriesError> {
-        let found = {
+        let (log_id, place) = {
             let state = self.shared().state.lock();
             let log = state.shards.get(&shard);
-            log.and_then(|log| {
-                let (log_id, places) = log.kept.complete.as_ref()?;
-                Some((*log_id, *places.get(part)?))
-            })
+            let complete = log.and_then(|log| log.kept.complete.as_ref());
+            let index = complete.map_or(LogIndex(0), |(log_id, _)| log_id.index);
+            let found = complete.and_then(|(log_id, places)| Some((*log_id, *places.get(part)?)));
+            found.ok_or(EntriesError::Missing { shard, index })?
         };
-        let (log_id, place) = found.ok_or(EntriesError::Missing {
-            shard,
-            index: LogIndex(0),
-        })?;
         self.read_place(FrameKind::Part, shard, log_id, place)
     }
 
@@ -171,19 +159,20 @@ impl Journal {
 
     /// The entry that a reference to `index` means, with its log id.
     pub fn kept(&self, shard: ShardId, index: LogIndex) -> Result<StoredEntry, EntriesError> {
-        let (frame, place) = {
+        let (frame, place, in_memory) = {
             let state = self.shared().state.lock();
             let log = state.shards.get(&shard);
-            let adopted = log.and_then(|log| log.kept.adopted(index));
-            let own = || log.and_then(|log| log.place(index));
-            let adopted = adopted.map(|place| (FrameKind::Adopted, place));
-            let found = adopted.or_else(|| own().map(|place| (FrameKind::Entry, place)));
-            found.ok_or(EntriesError::Missing { shard, index })?
+            let log = log.ok_or(EntriesError::Missing { shard, index })?;
+            match (log.kept.adopted(index), log.place(index)) {
+                (Some(place), _) => (FrameKind::Adopted, place, None),
+                (None, Some(place)) => (FrameKind::Entry, place, state.recent.get(shard, index)),
+                (None, None) => return Err(EntriesError::Missing { shard, index }),
+            }
         };
         let log_id = log_id_of(index, place.term());
-        let payload = match frame {
-            FrameKind::Entry => raft_api::Entries::payload(self, shard, index)?,
-            _ => self.read_place(frame, shard, log_id, place)?,
+        let payload = match in_memory {
+            Some(payload) => payload,
+            None => self.read_place(frame, shard, log_id, place)?,
         };
         Ok(StoredEntry {
             log_id,
@@ -215,18 +204,8 @@ impl Journal {
         let Some(index) = found else {
             return Ok(None);
         };
-        self.history(shard, index.0..index.0 + 1, usize::MAX)
-            .map(|entries| entries.into_iter().next())
-    }
-
-    /// Like `read`, but purged entries too, as far as they are here.
-    pub fn history(
-        &self,
-        shard: ShardId,
-        range: Range<u64>,
-        max_bytes: usize,
-    ) -> Result<Vec<StoredEntry>, EntriesError> {
-        self.read_from(shard, range, max_bytes, true)
+        let entries = self.history(shard, index.0..index.next().0, usize::MAX)?;
+        Ok(entries.into_iter().next())
     }
 }
 

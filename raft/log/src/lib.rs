@@ -1,9 +1,10 @@
 //! The journal: one append-only log of segment files per node, shared by all shards, and the durability of everything.
-//! Enters: entries, votes, truncations and purges per shard, as opaque bytes. Leaves: completions after the flush,
-//! entries by log index, what recovery found, and for each damaged frame its file, offset and meaning.
+//! Enters: entries, votes, truncations, purges and checkpoints per shard, as opaque bytes. Leaves: completions after the
+//! flush, entries by log index, the newest checkpoint, what recovery found, each damaged frame's file, offset and meaning.
 //! It must never know what an entry means, who leads a shard, or which consensus library calls it.
-//! Read first: `docs/formats/journal.md`, then `journal.rs` (the calls), `writer.rs` (the order), `judge.rs` (torn or rotten).
+//! Read first: `docs/formats/journal.md`, then `changes.rs` (the calls), `writer.rs` (the order), `judge.rs` (torn or rotten).
 
+mod changes;
 mod damage;
 mod disk;
 mod error;

@@ -1,12 +1,14 @@
 //! Checks a whole journal that nobody has open, and shows every sound frame in order. Changes nothing.
 
-use crate::format::FrameKind;
+use crate::format::{FrameKind, Row};
 use crate::load::{How, Loaded, load};
 use crate::place::Spot;
 use crate::read::{Wanted, read_frame};
 use crate::recover::{Cut, LOCK_NAME, find_votes, lock};
 use crate::segments::Readers;
-use crate::{CheckpointPart, Damage, Disk, EntryKind, Hole, Identity, OpenError, ShardLog};
+use crate::{
+    Checkpoint, CheckpointPart, Damage, Disk, EntryKind, Hole, Identity, OpenError, ShardLog,
+};
 use bytes::Bytes;
 use raft_api::{LogId, LogIndex, ShardId};
 use std::path::Path;
@@ -54,6 +56,8 @@ pub struct ShardReport {
     pub shard: ShardId,
     pub log: ShardLog,
     pub vote: Option<Bytes>,
+    /// The newest complete one, as far as nothing is missing: look at `holes` first.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,54 +142,51 @@ fn visit_frames(
             let Ok(payload) = read_frame(readers, spot, wanted) else {
                 continue;
             };
-            let scanned = match row.kind {
-                FrameKind::Entry => {
-                    let Some(kind) = EntryKind::from_code(row.entry_kind) else {
-                        continue;
-                    };
-                    Scanned::Entry {
-                        shard,
-                        log_id: row.log_id(),
-                        kind,
-                        payload,
-                    }
-                }
-                FrameKind::Vote => Scanned::Vote {
-                    shard,
-                    vote: payload,
-                },
-                FrameKind::Truncate => Scanned::Truncate {
-                    shard,
-                    first_removed: LogIndex(row.index),
-                },
-                FrameKind::Purge => Scanned::Purge {
-                    shard,
-                    upto: row.log_id(),
-                },
-                FrameKind::Adopted => {
-                    let Some(kind) = EntryKind::from_code(row.entry_kind) else {
-                        continue;
-                    };
-                    Scanned::Adopted {
-                        shard,
-                        log_id: row.log_id(),
-                        kind,
-                        payload,
-                    }
-                }
-                FrameKind::Part => Scanned::CheckpointPart {
-                    shard,
-                    log_id: row.log_id(),
-                    part: CheckpointPart::from_code(row.entry_kind),
-                    payload,
-                },
-                FrameKind::BatchHead | FrameKind::Seal | FrameKind::Footer => continue,
-            };
-            frames += 1;
-            visit(&file, row.offset, scanned);
+            if let Some(scanned) = scanned(row, payload) {
+                frames += 1;
+                visit(&file, row.offset, scanned);
+            }
         }
     }
     frames
+}
+
+/// `None`: nothing that a caller wrote, or of a kind that is unknown to this version.
+fn scanned(row: &Row, payload: Bytes) -> Option<Scanned> {
+    let shard = row.shard;
+    Some(match row.kind {
+        FrameKind::Entry => Scanned::Entry {
+            shard,
+            log_id: row.log_id(),
+            kind: EntryKind::from_code(row.entry_kind)?,
+            payload,
+        },
+        FrameKind::Vote => Scanned::Vote {
+            shard,
+            vote: payload,
+        },
+        FrameKind::Truncate => Scanned::Truncate {
+            shard,
+            first_removed: LogIndex(row.index),
+        },
+        FrameKind::Purge => Scanned::Purge {
+            shard,
+            upto: row.log_id(),
+        },
+        FrameKind::Adopted => Scanned::Adopted {
+            shard,
+            log_id: row.log_id(),
+            kind: EntryKind::from_code(row.entry_kind)?,
+            payload,
+        },
+        FrameKind::Part => Scanned::CheckpointPart {
+            shard,
+            log_id: row.log_id(),
+            part: CheckpointPart::from_code(row.entry_kind),
+            payload,
+        },
+        FrameKind::BatchHead | FrameKind::Seal | FrameKind::Footer => return None,
+    })
 }
 
 fn report(identity: Identity, frames: u64, loaded: &Loaded) -> ScanReport {
@@ -230,6 +231,7 @@ fn report(identity: Identity, frames: u64, loaded: &Loaded) -> ScanReport {
                 shard: *shard,
                 log: state.log(),
                 vote: state.vote.clone(),
+                checkpoint: state.kept.checkpoint(),
             })
             .collect(),
     }

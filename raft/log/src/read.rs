@@ -1,11 +1,16 @@
 //! Reading frames back. Every byte that is given out has passed both checksums and is the entry that was asked for.
 
-use crate::EntryKind;
 use crate::format::{FRAME_HEAD_BYTES, FrameHead, FrameKind, frame_bytes};
-use crate::place::Spot;
+use crate::journal::Journal;
+use crate::judge::{Concern, meaning_of};
+use crate::kept::kind_of;
+use crate::place::{Place, Spot};
 use crate::segments::Readers;
+use crate::shard_log::ShardState;
+use crate::{Damage, EntryKind, limits};
 use bytes::Bytes;
-use raft_api::{LogId, ShardId};
+use raft_api::{EntriesError, LogId, LogIndex, ShardId};
+use std::ops::Range;
 
 /// An entry as it was appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,145 @@ pub(crate) struct Wanted {
     pub shard: ShardId,
     pub term: u64,
     pub index: u64,
+}
+
+/// Where a payload is.
+enum Found {
+    Memory(Bytes),
+    Disk(Place),
+}
+
+impl Journal {
+    /// Raft's entries in `range`, as far as there are any, up to `max_bytes` of payload, but at least one if there is
+    /// one. What is purged or not there yet is left out at either end.
+    pub fn read(
+        &self,
+        shard: ShardId,
+        range: Range<u64>,
+        max_bytes: usize,
+    ) -> Result<Vec<StoredEntry>, EntriesError> {
+        self.read_clamped(shard, max_bytes, |log| log.clamp(range))
+    }
+
+    /// The same with purged entries: from the first one in `range` that is here to the last one without a gap.
+    pub fn history(
+        &self,
+        shard: ShardId,
+        range: Range<u64>,
+        max_bytes: usize,
+    ) -> Result<Vec<StoredEntry>, EntriesError> {
+        self.read_clamped(shard, max_bytes, |log| log.clamp_history(range))
+    }
+
+    fn read_clamped(
+        &self,
+        shard: ShardId,
+        max_bytes: usize,
+        clamp: impl FnOnce(&ShardState) -> Range<u64>,
+    ) -> Result<Vec<StoredEntry>, EntriesError> {
+        let mut entries = Vec::new();
+        for (log_id, kind, found) in self.plan(shard, max_bytes, clamp)? {
+            let payload = match found {
+                Found::Memory(payload) => payload,
+                Found::Disk(place) => self.read_place(FrameKind::Entry, shard, log_id, place)?,
+            };
+            entries.push(StoredEntry {
+                log_id,
+                kind,
+                payload,
+            });
+        }
+        Ok(entries)
+    }
+
+    /// What to read, and where it is: found under the lock, which is not held while reading.
+    fn plan(
+        &self,
+        shard: ShardId,
+        max_bytes: usize,
+        clamp: impl FnOnce(&ShardState) -> Range<u64>,
+    ) -> Result<Vec<(LogId, EntryKind, Found)>, EntriesError> {
+        let mut plan = Vec::new();
+        let state = self.shared().state.lock();
+        let Some(log) = state.shards.get(&shard) else {
+            return Ok(plan);
+        };
+        let range = clamp(log);
+        if log.hole.is_some() || state.lost_everything.is_some() {
+            return Err(EntriesError::Damaged {
+                shard,
+                index: LogIndex(range.start),
+                detail: "the shard's log has a hole",
+            });
+        }
+        let mut bytes = 0_usize;
+        for index in range.take(limits::MAX_READ_ENTRIES).map(LogIndex) {
+            let place = log.place(index);
+            let place = place.ok_or(EntriesError::Missing { shard, index })?;
+            let found = match state.recent.get(shard, index) {
+                Some(payload) => Found::Memory(payload),
+                None => Found::Disk(place),
+            };
+            bytes = bytes.saturating_add(match &found {
+                Found::Memory(payload) => payload.len(),
+                Found::Disk(place) => place.spot().map_or(0, |spot| spot.length as usize),
+            });
+            if bytes > max_bytes && !plan.is_empty() {
+                break;
+            }
+            let term = place.term();
+            plan.push((LogId { term, index }, kind_of(shard, index, place)?, found));
+        }
+        Ok(plan)
+    }
+
+    pub(crate) fn read_place(
+        &self,
+        kind: FrameKind,
+        shard: ShardId,
+        log_id: LogId,
+        place: Place,
+    ) -> Result<Bytes, EntriesError> {
+        let index = log_id.index;
+        let Some(spot) = place.spot() else {
+            return Err(EntriesError::Io {
+                shard,
+                detail: format!("entry {index} is neither in memory nor flushed"),
+            });
+        };
+        let wanted = Wanted {
+            kind,
+            shard,
+            term: log_id.term.0,
+            index: index.0,
+        };
+        read_frame(&self.shared().readers, spot, wanted).map_err(|fault| match fault {
+            ReadFault::Damaged(detail) => {
+                let damage = Damage {
+                    file: Readers::name(spot.segment),
+                    offset: spot.offset,
+                    bytes: crate::format::frame_bytes(spot.length as usize),
+                    batch: None,
+                    shard: Some(shard),
+                    log_id: Some(log_id),
+                    meaning: meaning_of(kind),
+                };
+                self.note(vec![(damage, Concern::Shard(shard))]);
+                EntriesError::Damaged {
+                    shard,
+                    index,
+                    detail,
+                }
+            }
+            ReadFault::Io(detail) => EntriesError::Io { shard, detail },
+        })
+    }
+}
+
+impl raft_api::Entries for Journal {
+    fn payload(&self, shard: ShardId, index: LogIndex) -> Result<Bytes, EntriesError> {
+        self.kept(shard, index).map(|entry| entry.payload)
+    }
 }
 
 pub(crate) fn read_frame(

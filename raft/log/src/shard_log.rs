@@ -196,17 +196,19 @@ impl ShardState {
         start..end.max(start)
     }
 
-    /// The same, but from the first entry that is still here, purged or not.
+    /// The first entry in `range` that is here, purged or not, and those that follow it without a gap.
     pub fn clamp_history(&self, range: std::ops::Range<u64>) -> std::ops::Range<u64> {
-        let end = self.last.map_or(0, |last| last.index.0 + 1).min(range.end);
-        range.start..end.max(range.start)
+        let run = self.runs.iter().find(|run| run.end() > range.start);
+        let start = run.map_or(range.start, |run| run.first.max(range.start));
+        let end = run.map_or(start, |run| run.end().min(range.end));
+        start..end.max(start)
     }
 
     /// The index of the newest entry of `kind` at or below `upto`.
     pub fn newest_of(&self, kind: EntryKind, upto: LogIndex) -> Option<LogIndex> {
         self.runs.iter().rev().find_map(|run| {
-            let upto = (upto.0 + 1).saturating_sub(run.first);
-            let mut places = run.places.iter().take(upto as usize);
+            let count = upto.0.checked_sub(run.first)?.saturating_add(1);
+            let mut places = run.places.iter().take(count as usize);
             let at = places.rposition(|place| place.kind() == kind as u8)?;
             Some(LogIndex(run.first + at as u64))
         })

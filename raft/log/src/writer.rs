@@ -42,6 +42,8 @@ pub enum Twin {
     AckBeforeFlush,
     /// Breaks WRT-2 for votes only: complete with the first copy.
     AckVoteAfterOneCopy,
+    /// Breaks KEPT-1: a checkpoint is believed when its last part is written, before that is flushed.
+    BelieveUnflushedCheckpoint,
     /// Breaks WRT-1: batches are written without ever flushing the one before.
     NeverFlush,
 }
@@ -214,11 +216,22 @@ impl Writer {
         }
         let written = self.log.write(FrameKind::BatchHead, &batch)?;
         #[cfg(any(test, feature = "testing"))]
-        if self.is_twin(Twin::AckBeforeFlush) {
+        if self.completes_before_flush(&batch) {
             return self.complete(batch, written).and_then(|()| self.flush());
         }
         self.flush()?;
         self.complete(batch, written)
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn completes_before_flush(&self, batch: &Batch) -> bool {
+        let is_last =
+            |queued: &Queued| matches!(&queued.item, Item::Part { part, .. } if part.is_last);
+        match self.twin {
+            Some(Twin::AckBeforeFlush) => true,
+            Some(Twin::BelieveUnflushedCheckpoint) => batch.items.iter().any(is_last),
+            _ => false,
+        }
     }
 
     fn write_seal(&mut self) -> Result<(), JournalBroken> {

@@ -2,7 +2,9 @@
 
 use super::model::{close, ignore, observe, open, settle, small};
 use crate::faulty_disk::{Chance, FaultyDisk};
-use crate::{AppendError, EntryKind, Journal, NewEntry, OpenError, Options, Writer};
+use crate::{
+    AppendError, CheckpointPart, EntryKind, Journal, NewEntry, OpenError, Options, Writer,
+};
 use raft_api::{LogId, LogIndex, ShardId};
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +61,20 @@ fn entries_are_refused_and_the_rest_goes_on() {
     journal.purge(SHARD, LogId::new(1, 5), ignore()).unwrap();
     settle(&mut writer, &mut now);
     assert!(journal.broken().borrow().is_none());
-    // The reserve is not for entries.
+    // The reserve is not for entries, nor for what comes with a snapshot.
+    assert_eq!(
+        journal.adopt(SHARD, vec![entry(3)], ignore()),
+        Err(AppendError::DiskFull)
+    );
+    let part = CheckpointPart {
+        is_first: true,
+        is_last: true,
+    };
+    let payload = vec![0; 100].into();
+    assert_eq!(
+        journal.save_checkpoint_part(SHARD, LogId::new(1, 5), part, payload, ignore()),
+        Err(AppendError::DiskFull)
+    );
     assert_eq!(
         journal.append(SHARD, vec![entry(next - 9)], ignore()),
         Err(AppendError::DiskFull)
@@ -150,8 +165,14 @@ fn what_is_accepted_has_room() {
                 kind: EntryKind::Normal,
                 payload,
             };
-            match journal.append(ShardId(shard as u32), vec![entry], ignore()) {
-                Ok(()) => *index += 1,
+            let entries = vec![entry; 1 + chance.below(9) as usize];
+            let adopts = chance.below(4) == 0;
+            let accepted = match adopts {
+                true => journal.adopt(ShardId(shard as u32), entries, ignore()),
+                false => journal.append(ShardId(shard as u32), entries[..1].to_vec(), ignore()),
+            };
+            match accepted {
+                Ok(()) => *index += u64::from(!adopts),
                 Err(AppendError::DiskFull) => refused += 1,
                 Err(e) => panic!("seed {seed}: {e}"),
             }

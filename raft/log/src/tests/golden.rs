@@ -6,6 +6,7 @@ use crate::format::{
     parse_segment_name, segment_name,
 };
 use crate::tests::model::identity;
+use crate::{CheckpointPart, EntryKind};
 use raft_api::{LogId, LogIndex, ShardId};
 
 fn hex(bytes: &[u8]) -> String {
@@ -139,6 +140,43 @@ fn frames() {
     check(head(FrameKind::Seal), &batch_head(0).encode(), GOLDEN[5]);
     check(head(FrameKind::Footer), &footer().encode(), GOLDEN[6]);
     assert_eq!(hex(&encode_trailer(seed(), 4336, 4096)), GOLDEN[7]);
+    check(
+        FrameHead {
+            entry_kind: 1,
+            ..of(FrameKind::Adopted, 4, 77)
+        },
+        b"hello, world",
+        GOLDEN[10],
+    );
+    check(
+        FrameHead {
+            entry_kind: 3,
+            ..of(FrameKind::Part, 4, 90)
+        },
+        b"rows",
+        GOLDEN[11],
+    );
+}
+
+/// Written once, read for ever.
+#[test]
+fn codes() {
+    let kinds: Vec<u8> = FrameKind::ALL.iter().map(|kind| kind.code()).collect();
+    assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    use EntryKind::{Blank, Membership, Mode, Normal};
+    for (code, kind) in [(0, Blank), (1, Normal), (2, Membership), (3, Mode)] {
+        assert_eq!((kind as u8, EntryKind::from_code(code)), (code, Some(kind)));
+    }
+    assert_eq!(EntryKind::from_code(4), None);
+    for (code, is_first, is_last) in [
+        (0, false, false),
+        (1, true, false),
+        (2, false, true),
+        (3, true, true),
+    ] {
+        let part = CheckpointPart { is_first, is_last };
+        assert_eq!((part.code(), CheckpointPart::from_code(code)), (code, part));
+    }
 }
 
 #[test]
@@ -150,6 +188,12 @@ fn payloads_are_read_back() {
         );
     }
     assert_eq!(Footer::decode(&footer().encode()), Some(footer()));
+    for kind in FrameKind::ALL {
+        let mut footer = footer();
+        footer.rows[0].kind = kind;
+        let expect = (!kind.opens_batch()).then(|| footer.clone());
+        assert_eq!(Footer::decode(&footer.encode()), expect, "{kind:?}");
+    }
     let room = footer_room(2, 1);
     let mut bytes = Vec::new();
     encode_frame(
@@ -223,7 +267,7 @@ fn names() {
     }
 }
 
-const GOLDEN: [&str; 10] = [
+const GOLDEN: [&str; 12] = [
     // an entry
     "\
      476f4672010300000100000002000000\n\
@@ -311,5 +355,20 @@ const GOLDEN: [&str; 10] = [
      07000000000000000500000000000000\n\
      00000004000000000100000000000000\n\
      000000000000000000000000722fe71a\n\
+     ",
+    // an adopted entry
+    "\
+     476f4672010800000100000002000000\n\
+     09000000000000000400000000000000\n\
+     4d000000000000000c00000000000100\n\
+     9b599e2d69702d2d68656c6c6f2c2077\n\
+     6f726c6400000000\n\
+     ",
+    // the only part of a checkpoint
+    "\
+     476f4672010900000100000002000000\n\
+     09000000000000000400000000000000\n\
+     5a000000000000000400000000000300\n\
+     d8479d3efbca983e726f777300000000\n\
      ",
 ];

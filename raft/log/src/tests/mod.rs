@@ -5,6 +5,7 @@ mod bit_flip;
 mod fail_nth;
 mod full_disk;
 mod golden;
+mod kept;
 mod model;
 mod power_cut;
 mod props;

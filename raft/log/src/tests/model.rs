@@ -2,8 +2,8 @@
 
 use crate::faulty_disk::{Chance, FaultyDisk};
 use crate::{
-    AppendError, EntryKind, FlushDone, Identity, Journal, NewEntry, Options, Recovery, Step, Twin,
-    Writer,
+    AppendError, Checkpoint, CheckpointPart, EntryKind, FlushDone, Identity, Journal, NewEntry,
+    Options, Recovery, Step, StoredEntry, Twin, Writer,
 };
 use bytes::Bytes;
 use raft_api::{Entries, LogId, LogIndex, NodeId, ShardId};
@@ -70,6 +70,9 @@ pub struct Shard {
     pub purged: Option<LogId>,
     pub last: Option<LogId>,
     pub vote: Option<Vec<u8>>,
+    /// Beside the log.
+    pub adopted: BTreeMap<u64, (u64, Vec<u8>)>,
+    pub checkpoint: Option<(LogId, Vec<Vec<u8>>)>,
 }
 
 pub type Model = BTreeMap<ShardId, Shard>;
@@ -93,9 +96,32 @@ pub enum Change {
         shard: ShardId,
         upto: LogId,
     },
+    Adopt {
+        shard: ShardId,
+        entries: Vec<NewEntry>,
+    },
+    Part {
+        shard: ShardId,
+        log_id: LogId,
+        part: CheckpointPart,
+        payload: Vec<u8>,
+    },
 }
 
 impl Shard {
+    fn adopt(&mut self, entry: &NewEntry) {
+        self.adopted.insert(
+            entry.log_id.index.0,
+            (entry.log_id.term.0, entry.payload.to_vec()),
+        );
+    }
+
+    /// What a reference to `index` must give.
+    pub fn payload(&self, index: u64) -> Option<&Vec<u8>> {
+        let found = self.adopted.get(&index).or(self.entries.get(&index))?;
+        Some(&found.1)
+    }
+
     fn append(&mut self, entry: &NewEntry) {
         self.entries.insert(
             entry.log_id.index.0,
@@ -129,9 +155,14 @@ pub struct Workload {
     pub completed: Arc<AtomicUsize>,
     pending: Arc<AtomicUsize>,
     terms: BTreeMap<ShardId, u64>,
+    /// Checkpoints whose last part is still to come.
+    unfinished: BTreeMap<ShardId, (LogId, Vec<Vec<u8>>)>,
 }
 
 const SHARDS: u64 = 4;
+
+/// Entries are adopted at indexes below this, whether the shard's log has them or not.
+const ADOPTED_BELOW: u64 = 40;
 
 impl Workload {
     pub fn new(seed: u64) -> Workload {
@@ -141,6 +172,7 @@ impl Workload {
             completed: Arc::default(),
             pending: Arc::default(),
             terms: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
         }
     }
 
@@ -163,6 +195,50 @@ impl Workload {
     pub fn go_on_from(&mut self, at: usize) {
         self.history.truncate(at + 1);
         self.completed = Arc::new(AtomicUsize::new(at));
+        // Which parts of an unfinished checkpoint are there cannot be seen: callers begin anew.
+        self.unfinished.clear();
+    }
+
+    fn part(&mut self, shard: ShardId) -> Change {
+        let begun = self.unfinished.get(&shard).map(|(log_id, _)| *log_id);
+        // Now and then one is given up.
+        let begun = begun.filter(|_| self.chance.below(8) != 0);
+        let log_id = begun.unwrap_or_else(|| {
+            let (term, index) = (1 + self.chance.below(3), self.chance.below(200));
+            LogId::new(term, index)
+        });
+        let part = CheckpointPart {
+            is_first: begun.is_none(),
+            is_last: self.chance.below(3) == 0,
+        };
+        let payload = self.payload();
+        Change::Part {
+            shard,
+            log_id,
+            part,
+            payload,
+        }
+    }
+
+    fn adopt(&mut self, shard: ShardId) -> Change {
+        let count = 1 + self.chance.below(3);
+        let entry = |_| NewEntry {
+            log_id: LogId::new(7, self.chance.below(ADOPTED_BELOW)),
+            kind: EntryKind::Normal,
+            payload: self.payload().into(),
+        };
+        let entries = (0..count).map(entry).collect();
+        Change::Adopt { shard, entries }
+    }
+
+    fn payload(&mut self) -> Vec<u8> {
+        let length = if self.chance.below(6) == 0 {
+            2500
+        } else {
+            self.chance.below(300)
+        };
+        let byte = self.chance.draw() as u8;
+        (0..length).map(|at| byte.wrapping_add(at as u8)).collect()
     }
 
     pub fn change(&mut self) -> Change {
@@ -216,23 +292,17 @@ impl Workload {
                     upto: LogId::new(of_entry.unwrap_or(term), index),
                 }
             }
+            5 | 6 => self.adopt(shard),
+            7 | 8 => self.part(shard),
             _ => {
                 let mut index = state.last.map_or(0, |last| last.index.0 + 1);
                 let count = 1 + self.chance.below(4);
                 let entries = (0..count).map(|_| {
-                    let length = if self.chance.below(6) == 0 {
-                        2500
-                    } else {
-                        self.chance.below(300)
-                    };
-                    let byte = self.chance.draw() as u8;
-                    let payload: Vec<u8> =
-                        (0..length).map(|at| byte.wrapping_add(at as u8)).collect();
                     index += 1;
                     NewEntry {
                         log_id: LogId::new(term, index - 1),
                         kind: EntryKind::Normal,
-                        payload: payload.into(),
+                        payload: self.payload().into(),
                     }
                 });
                 Change::Append {
@@ -259,6 +329,28 @@ impl Workload {
             }
             Change::Truncate { shard, after } => model.entry(*shard).or_default().truncate(*after),
             Change::Purge { shard, upto } => model.entry(*shard).or_default().purge(*upto),
+            Change::Adopt { shard, entries } => {
+                for entry in entries {
+                    model.entry(*shard).or_default().adopt(entry);
+                    states.push(model.clone());
+                }
+            }
+            Change::Part {
+                shard,
+                log_id,
+                part,
+                payload,
+            } => {
+                if part.is_first {
+                    self.unfinished.insert(*shard, (*log_id, Vec::new()));
+                }
+                let unfinished = self.unfinished.get_mut(shard);
+                let unfinished = unfinished.expect("a checkpoint begins with its first part");
+                unfinished.1.push(payload.clone());
+                if part.is_last {
+                    model.entry(*shard).or_default().checkpoint = self.unfinished.remove(shard);
+                }
+            }
         }
         if states.is_empty() {
             states.push(model);
@@ -281,6 +373,13 @@ impl Workload {
             Change::Vote { shard, vote } => journal.save_vote(shard, vote.into(), done)?,
             Change::Truncate { shard, after } => journal.truncate_after(shard, after, done)?,
             Change::Purge { shard, upto } => journal.purge(shard, upto, done)?,
+            Change::Adopt { shard, entries } => journal.adopt(shard, entries, done)?,
+            Change::Part {
+                shard,
+                log_id,
+                part,
+                payload,
+            } => journal.save_checkpoint_part(shard, log_id, part, payload.into(), done)?,
         }
         self.pending.fetch_add(1, Ordering::SeqCst);
         self.history.extend(states);
@@ -331,12 +430,16 @@ pub fn observe(journal: &Journal) -> Model {
             end - first.max(read.first().map_or(end, |e| e.log_id.index.0)),
             "gapless"
         );
-        for index in 0..first {
-            if let Ok(payload) = journal.payload(shard, LogIndex(index)) {
-                let term = journal.term_for_tests(shard, LogIndex(index));
-                entries.insert(index, (term, payload.to_vec()));
-            }
+        for entry in all_entries(journal, shard) {
+            let read = (entry.log_id.term.0, entry.payload.to_vec());
+            let before = entries.insert(entry.log_id.index.0, read.clone());
+            assert!(before.is_none_or(|before| before == read), "read alike");
+            assert_eq!(
+                journal.log_id_at(shard, entry.log_id.index),
+                Some(entry.log_id)
+            );
         }
+        let adopted = adopted(journal, shard);
         let vote = journal.vote(shard).map(|vote: Bytes| vote.to_vec());
         model.insert(
             shard,
@@ -345,11 +448,50 @@ pub fn observe(journal: &Journal) -> Model {
                 purged: log.purged,
                 last: log.last,
                 vote,
+                adopted,
+                checkpoint: checkpoint(journal, shard),
             },
         );
     }
     model.retain(|_, shard| *shard != Shard::default());
     model
+}
+
+/// Of the shard's own log, purged ones too.
+fn all_entries(journal: &Journal, shard: ShardId) -> Vec<StoredEntry> {
+    let mut entries = Vec::new();
+    let mut from = 0;
+    loop {
+        let read = journal.history(shard, from..u64::MAX, 1000);
+        let read = read.expect("a sound log can be read");
+        let Some(last) = read.last() else {
+            return entries;
+        };
+        from = last.log_id.index.0 + 1;
+        entries.extend(read);
+    }
+}
+
+fn adopted(journal: &Journal, shard: ShardId) -> BTreeMap<u64, (u64, Vec<u8>)> {
+    let is_adopted = |index: &u64| journal.is_adopted(shard, LogIndex(*index));
+    let read = |index| {
+        let kept = journal.kept(shard, LogIndex(index));
+        let kept = kept.expect("what is adopted can be read");
+        let payload = journal.payload(shard, LogIndex(index));
+        assert_eq!(payload.as_ref(), Ok(&kept.payload), "it is what counts");
+        (index, (kept.log_id.term.0, kept.payload.to_vec()))
+    };
+    (0..ADOPTED_BELOW).filter(is_adopted).map(read).collect()
+}
+
+fn checkpoint(journal: &Journal, shard: ShardId) -> Option<(LogId, Vec<Vec<u8>>)> {
+    let Checkpoint { log_id, parts } = journal.checkpoint(shard)?;
+    let read = |part| {
+        let part = journal.checkpoint_part(shard, part);
+        part.expect("a checkpoint can be read").to_vec()
+    };
+    assert!(journal.checkpoint_part(shard, parts).is_err());
+    Some((log_id, (0..parts).map(read).collect()))
 }
 
 /// The position in the workload's history that the journal holds, which must be one that was not lost.

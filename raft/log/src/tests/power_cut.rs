@@ -6,8 +6,8 @@ use super::model::{
 };
 use crate::faulty_disk::{Chance, FaultyDisk};
 use crate::format::HEAD_AREA_BYTES;
-use crate::{Disk, EntryKind, JournalBroken, NewEntry, Step, Twin, scan};
-use raft_api::{LogId, ShardId};
+use crate::{CheckpointPart, Disk, EntryKind, Journal, JournalBroken, NewEntry, Step, Twin, scan};
+use raft_api::{Entries, LogId, LogIndex, ShardId};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -252,4 +252,105 @@ fn no_rotten_byte_loses_a_vote() {
 fn twin_that_keeps_votes_once_is_caught() {
     let caught = check_votes(Some(Twin::AckVoteAfterOneCopy)).expect_err("the twin is not caught");
     assert!(caught.contains("is left"), "{caught}");
+}
+
+/// A checkpoint of three parts at `number`, with an entry that its rows name.
+fn save_checkpoint(journal: &Journal, number: u64) {
+    let at = LogId::new(1, number);
+    let entry = NewEntry {
+        log_id: at,
+        kind: EntryKind::Normal,
+        payload: vec![number as u8; 700].into(),
+    };
+    // Refused once the power is off.
+    let _ = journal.adopt(CHECKPOINTED, vec![entry], ignore());
+    for part in 0..3 {
+        let place = CheckpointPart {
+            is_first: part == 0,
+            is_last: part == 2,
+        };
+        let payload = part_of(number, part).into();
+        let _ = journal.save_checkpoint_part(CHECKPOINTED, at, place, payload, ignore());
+    }
+}
+
+fn part_of(number: u64, part: usize) -> Vec<u8> {
+    vec![(number * 10) as u8 + part as u8; 2000]
+}
+
+const CHECKPOINTED: ShardId = ShardId(1);
+
+/// The position of the newest checkpoint, 0 if there is none; all of it must be readable.
+fn newest_checkpoint(journal: &Journal) -> Result<u64, String> {
+    let Some(found) = journal.checkpoint(CHECKPOINTED) else {
+        return Ok(0);
+    };
+    let number = found.log_id.index.0;
+    if found.parts != 3 {
+        return Err(format!("checkpoint {number} has {} parts", found.parts));
+    }
+    for part in 0..3 {
+        let read = journal.checkpoint_part(CHECKPOINTED, part);
+        if read.map_err(|e| e.to_string())? != part_of(number, part) {
+            return Err(format!("part {part} of checkpoint {number} is another one"));
+        }
+    }
+    let named = journal.payload(CHECKPOINTED, LogIndex(number));
+    match named.map_err(|e| e.to_string())?.len() {
+        700 => Ok(number),
+        bytes => Err(format!("{bytes} bytes of what checkpoint {number} names")),
+    }
+}
+
+/// Power goes at any operation. Whatever checkpoint was seen before, that one or a newer one is seen after.
+fn check_checkpoints(twin: Option<Twin>) -> Result<(), String> {
+    for cut in 0.. {
+        let disk = FaultyDisk::new(512);
+        let (journal, mut writer, _) = open(&disk);
+        if let Some(twin) = twin {
+            writer.break_on_purpose(twin);
+        }
+        disk.cut_power_at(disk.operations() + cut);
+        let mut seen = 0;
+        for number in 1..6 {
+            save_checkpoint(&journal, number);
+            settle(&mut writer, &mut Duration::from_secs(number));
+            let found = journal.checkpoint(CHECKPOINTED);
+            seen = found.map_or(0, |found| found.log_id.index.0);
+        }
+        if !disk.is_off() {
+            return match (seen, cut > 20) {
+                (5, true) => Ok(()),
+                _ => Err(format!("checkpoint {seen} after {cut} operations")),
+            };
+        }
+        drop((journal, writer));
+        for seed in 0..6 {
+            let fork = disk.fork();
+            fork.power_on(&mut Chance(seed));
+            let (journal, _writer, recovery) = try_open(&fork).map_err(|e| e.to_string())?;
+            if !recovery.damages.is_empty() {
+                return Err(format!("called corrupt: {:?}", recovery.damages));
+            }
+            let found = newest_checkpoint(&journal).map_err(|e| format!("cut at {cut}: {e}"))?;
+            if found < seen {
+                return Err(format!(
+                    "cut at {cut}: {seen} was believed, {found} is left"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_that_was_seen_stays() {
+    check_checkpoints(None).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn twin_that_believes_an_unflushed_checkpoint_is_caught() {
+    let twin = Twin::BelieveUnflushedCheckpoint;
+    let caught = check_checkpoints(Some(twin)).expect_err("the twin is not caught");
+    assert!(caught.contains("was believed"), "{caught}");
 }
