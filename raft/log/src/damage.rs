@@ -117,12 +117,7 @@ impl Journal {
     }
 
     pub fn has_hole(&self, shard: ShardId) -> bool {
-        let state = self.shared().state.lock();
-        state.lost_everything.is_some()
-            || state
-                .shards
-                .get(&shard)
-                .is_some_and(|state| state.hole.is_some())
+        !self.shared().state.lock().is_sound(shard)
     }
 
     /// All damage found since opening, also where nothing is lost.

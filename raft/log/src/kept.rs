@@ -134,8 +134,7 @@ impl Journal {
     pub fn checkpoint(&self, shard: ShardId) -> Option<Checkpoint> {
         let state = self.shared().state.lock();
         let log = state.shards.get(&shard)?;
-        let is_sound = log.hole.is_none() && state.lost_everything.is_none();
-        log.kept.checkpoint().filter(|_| is_sound)
+        log.kept.checkpoint().filter(|_| state.is_sound(shard))
     }
 
     /// Part `part` of the newest complete one, from 0.
@@ -198,6 +197,7 @@ impl Journal {
     ) -> Result<Option<StoredEntry>, EntriesError> {
         let found = {
             let state = self.shared().state.lock();
+            state.check_sound(shard, upto)?;
             let log = state.shards.get(&shard);
             log.and_then(|log| log.newest_of(kind, upto))
         };

@@ -13,6 +13,9 @@ pub mod faulty_disk;
 mod format;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;
+mod gather;
+mod group;
+mod heads;
 mod journal;
 mod judge;
 mod kept;

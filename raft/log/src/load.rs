@@ -1,9 +1,8 @@
 //! Reads a journal's folder without changing it: which segments there are, what they hold, what is damaged, and what
 //! recovery has to clean up.
 
-use crate::format::{
-    HEAD_AREA_BYTES, HeadCopies, Row, Seed, SegmentHead, parse_segment_name, segment_name,
-};
+use crate::format::{HEAD_AREA_BYTES, HeadCopies, Row, Seed, parse_segment_name, segment_name};
+use crate::heads::{HeadRead, agree_on_identity, read_heads};
 use crate::judge::{Around, Concern, Judged, Next, judge, stretch};
 use crate::replay::Replay;
 use crate::sealed::{Damages, SealedBy, check_frames, head_damages, read_footer};
@@ -124,85 +123,6 @@ pub(crate) fn load(disk: &dyn Disk, dir: &Path, how: &How) -> Result<Loaded, Ope
     }
     replay_segments(&segments, how, &mut loaded)?;
     Ok(loaded)
-}
-
-pub(crate) struct HeadRead {
-    pub sequence: u64,
-    pub path: PathBuf,
-    pub file: Arc<dyn DiskFile>,
-    pub bytes: u64,
-    copies: HeadCopies,
-}
-
-impl HeadRead {
-    /// `None`: both.
-    pub fn damaged_copies(&self) -> Option<[bool; 2]> {
-        match self.copies {
-            HeadCopies::Sound(_, copies) => Some(copies),
-            HeadCopies::Damaged | HeadCopies::Newer => None,
-        }
-    }
-}
-
-pub(crate) fn read_heads(
-    disk: &dyn Disk,
-    dir: &Path,
-    sequences: &[u64],
-) -> Result<Vec<HeadRead>, OpenError> {
-    let mut heads = Vec::new();
-    for &sequence in sequences {
-        let path = dir.join(segment_name(sequence));
-        let file = disk
-            .open_to_read(&path)
-            .map_err(|e| OpenError::io("open", &path, &e))?;
-        let bytes = file.len().map_err(|e| OpenError::io("length", &path, &e))?;
-        let mut area = vec![0; HEAD_AREA_BYTES.min(bytes) as usize];
-        file.read_at(0, &mut area)
-            .map_err(|e| OpenError::io("read", &path, &e))?;
-        let copies = match SegmentHead::decode(&area) {
-            HeadCopies::Newer => {
-                return Err(OpenError::Newer {
-                    file: segment_name(sequence),
-                    offset: 0,
-                    what: "segment format",
-                });
-            }
-            // A file under another one's name: its frames do not pass as this one's.
-            HeadCopies::Sound(head, _) if head.sequence != sequence => HeadCopies::Damaged,
-            copies => copies,
-        };
-        heads.push(HeadRead {
-            sequence,
-            path,
-            file,
-            bytes,
-            copies,
-        });
-    }
-    Ok(heads)
-}
-
-fn agree_on_identity(
-    dir: &Path,
-    heads: &[HeadRead],
-    expected: Option<Identity>,
-) -> Result<Identity, OpenError> {
-    let mut identity = expected;
-    for head in heads {
-        let HeadCopies::Sound(found, _) = head.copies else {
-            continue;
-        };
-        let expected = *identity.get_or_insert(found.identity);
-        if found.identity != expected {
-            return Err(OpenError::OtherIdentity {
-                found: Box::new(found.identity),
-                expected: Box::new(expected),
-            });
-        }
-    }
-    identity.ok_or_else(|| OpenError::NoIdentity {
-        dir: dir.display().to_string(),
-    })
 }
 
 fn read_segment(

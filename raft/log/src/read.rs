@@ -98,13 +98,7 @@ impl Journal {
             return Ok(plan);
         };
         let range = clamp(log);
-        if log.hole.is_some() || state.lost_everything.is_some() {
-            return Err(EntriesError::Damaged {
-                shard,
-                index: LogIndex(range.start),
-                detail: "the shard's log has a hole",
-            });
-        }
+        state.check_sound(shard, LogIndex(range.start))?;
         let mut bytes = 0_usize;
         for index in range.take(limits::MAX_READ_ENTRIES).map(LogIndex) {
             let place = log.place(index);

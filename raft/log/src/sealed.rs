@@ -4,8 +4,9 @@ use crate::format::{
     FRAME_HEAD_BYTES, Footer, FrameHead, FrameKind, HEAD_AREA_BYTES, Seed, TRAILER_BYTES,
     decode_trailer, frame_bytes, segment_name,
 };
+use crate::heads::{HeadRead, read_heads};
 use crate::judge::{Concern, damaged_row, is_frame_of, stretch};
-use crate::load::{HeadRead, read_all, read_heads};
+use crate::load::read_all;
 use crate::walk::{Found, Piece, walk};
 use crate::{Damage, Disk, DiskFile, Identity, Meaning, OpenError};
 use std::path::Path;

@@ -8,7 +8,7 @@ use crate::shard_log::ShardState;
 use crate::space::{Allocator, Space, cost, slack};
 use crate::{AppendError, Damage, Hole, JournalBroken, Options, Stats, limits};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use raft_api::{LogId, ShardId};
+use raft_api::{EntriesError, LogId, LogIndex, ShardId};
 use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::watch;
 
@@ -83,6 +83,24 @@ impl State {
         } else {
             Ok(state)
         }
+    }
+
+    /// All that was flushed for the shard is there, as far as anybody knows.
+    pub fn is_sound(&self, shard: ShardId) -> bool {
+        let hole = self.shards.get(&shard).and_then(|log| log.hole.as_ref());
+        self.lost_everything.is_none() && hole.is_none()
+    }
+
+    /// What is refused to those who would read a log with a hole.
+    pub fn check_sound(&self, shard: ShardId, index: LogIndex) -> Result<(), EntriesError> {
+        if self.is_sound(shard) {
+            return Ok(());
+        }
+        Err(EntriesError::Damaged {
+            shard,
+            index,
+            detail: "the shard's log has a hole",
+        })
     }
 
     pub fn check_open(&self) -> Result<(), AppendError> {

@@ -194,6 +194,10 @@ fn payloads_are_read_back() {
         let expect = (!kind.opens_batch()).then(|| footer.clone());
         assert_eq!(Footer::decode(&footer.encode()), expect, "{kind:?}");
     }
+    // A footer that a newer version wrote is not believed: the segment is read, and the frame itself is refused.
+    let mut newer = footer().encode();
+    newer[32] = 10;
+    assert_eq!(Footer::decode(&newer), None);
     let room = footer_room(2, 1);
     let mut bytes = Vec::new();
     encode_frame(

@@ -344,6 +344,8 @@ fn a_scan_shows_them_and_their_damage() {
         );
         assert!(damage.log_id.is_some());
         assert_eq!(journal.checkpoint(SHARD), None);
+        let newest = journal.newest_of(EntryKind::Membership, SHARD, LogIndex(9));
+        assert!(newest.is_err(), "what is not found may be what is missing");
         let refused = journal.adopt(SHARD, normal(2, 5..6), ignore());
         assert_eq!(refused, Err(AppendError::Hole(SHARD)));
         let named = journal.payload(SHARD, LogIndex(4));
