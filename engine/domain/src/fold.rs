@@ -6,7 +6,7 @@ use crate::keys::Scope;
 use crate::outcomes::Ids;
 use crate::records::{AccountRecord, ShardRecord};
 use crate::rows::{self, Rows, RowsError, RowsMut};
-use crate::{account, directory, flags, mailbox, messages, outcomes};
+use crate::{account, chunks, directory, flags, mailbox, messages, outcomes};
 use engine_events::limits::EVENTS_PER_COMMAND_MAX;
 use engine_events::{Event, EventOutcome, Kind, Outcome, Payload, Refusal};
 use engine_types::{AccountId, CommandId, ModSeq, UnixMillis};
@@ -75,6 +75,7 @@ pub fn apply(rows: &mut dyn RowsMut, at: At, payload: &Payload) -> Result<Folded
             None => run.fold_event(rows, ordinal)?,
         });
     }
+    chunks::prune(rows, at.shard, &mut run.shard)?;
     rows.put(head, run.shard.encode_to_vec());
     Ok(Folded {
         outcome: Outcome {
@@ -102,8 +103,13 @@ impl Run<'_> {
         let Some(kind) = &event.kind else {
             return Ok(EventOutcome::refused(Refusal::Invalid));
         };
-        if matches!(kind, Kind::BodyStored(_) | Kind::BodyChunkStored(_)) {
-            return Ok(EventOutcome::done());
+        match kind {
+            Kind::BodyStored(_) => return Ok(EventOutcome::done()),
+            Kind::BodyChunkStored(_) => {
+                chunks::keep(rows, self.at.shard, self.at.index, &mut self.shard);
+                return Ok(EventOutcome::done());
+            }
+            _ => {}
         }
         self.asked += 1;
         match (self.at.shard == CONTROL_SHARD, of_directory(kind)) {

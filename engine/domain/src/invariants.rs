@@ -12,14 +12,15 @@
 //! - MBX-6: each message has one row in the order of changes, with its MODSEQ, and there are no others.
 //! - MBX-7: each keyword's count is the number of messages that carry it.
 //! - MBX-8: tombstones are as many as the mailbox counts, above its floor, and name no UID that exists.
+//! - CHK-1: a shard's head names the age of its oldest chunk's row, and none without one.
 //! - DIR-1: each directory account has its own address as a login.
 //! - DIR-2: addresses and their reverse rows name the same accounts, all of which exist.
 
 use crate::keys::{self, Scope, TAGGED_LEN, tag};
 use crate::read::record_flags;
 use crate::records::{
-    AccountRecord, AddressRecord, DirectoryRecord, KeptOutcomes, KeywordRecord, MailboxRecord,
-    MessageRecord, NameRecord, ShardRecord,
+    AccountRecord, AddressRecord, ChunkRecord, DirectoryRecord, KeptOutcomes, KeywordRecord,
+    MailboxRecord, MessageRecord, NameRecord, ShardRecord,
 };
 use crate::rows::{self, Rows, RowsError};
 use engine_events::{UidRanges, ranges_from};
@@ -36,6 +37,13 @@ pub fn check(rows: &dyn Rows, shard: u32) -> Result<Vec<String>, RowsError> {
     let record: ShardRecord = rows::get(rows, &zero.head())?.unwrap_or_default();
     check_outcomes(rows, zero, record.outcomes, &mut breaches)?;
     check_directory(rows, zero, &mut breaches)?;
+    let chunks: BTreeMap<u64, ChunkRecord> = numbered(rows, zero, tag::CHUNK)?;
+    let oldest = chunks.values().next().map(|chunk| chunk.at_ms);
+    breaches.expect(
+        oldest == record.oldest_chunk_ms,
+        "CHK-1",
+        "the oldest chunk",
+    );
     let mut after = zero;
     while let Some(scope) = next_account(rows, after)? {
         check_account(rows, scope, &mut breaches)?;

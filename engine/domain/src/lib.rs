@@ -5,6 +5,7 @@
 //! Read first: `fold.rs`, then `keys.rs` and `invariants.rs`.
 
 mod account;
+mod chunks;
 mod context;
 mod directory;
 mod flags;

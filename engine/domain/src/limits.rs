@@ -7,6 +7,11 @@ pub const OUTCOMES_PER_ACCOUNT_MAX: u32 = 10_000;
 /// Outcomes dropped in one event: more than the one that it adds, so that the backlog shrinks, few, so that it is
 /// cheap.
 pub const OUTCOMES_PRUNED_PER_EVENT_MAX: usize = 4;
+/// A chunk that no body has named for so long, in log time, never will be: a gateway waits for seconds. Reply to one that
+/// does: 451, or BYE with an unknown outcome.
+pub const CHUNK_AGE_MS_MAX: u64 = 60 * 60 * 1_000;
+/// Rows of old chunks dropped in one entry: more than one entry brings, few, so that it is cheap.
+pub const CHUNKS_PRUNED_PER_ENTRY_MAX: usize = 16;
 /// Tombstone rows kept per mailbox. A client that was away for longer gets all missing UIDs instead (RFC 7162
 /// §3.2.10.1 allows more than it knew).
 pub const TOMBSTONES_PER_MAILBOX_MAX: u32 = 4_096;

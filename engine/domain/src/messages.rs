@@ -1,6 +1,7 @@
 //! Messages enter, are copied or moved, and leave: APPEND and delivery, COPY, MOVE, EXPUNGE.
 
 use crate::account::check_quota;
+use crate::chunks;
 use crate::context::{Context, Step, name};
 use crate::flags::{check_keywords, count_keywords};
 use crate::limits::{MESSAGE_BYTES_MAX, THREAD_KEYS_MAX, TRACE_BYTES_MAX, ZONE_MINUTES_MAX};
@@ -39,6 +40,7 @@ pub(crate) fn append(
     if event.check_quota {
         check_quota(&cx.account, body.size + event.trace.len() as u64)?;
     }
+    chunks::check(cx, &body.chunks)?;
     let mut record = cx.mailbox(mailbox)?;
     let uid = match event.uid {
         0 => record.uid_next,
@@ -67,6 +69,7 @@ pub(crate) fn append(
         body_ordinal: event.body,
         hash: body.hash.clone(),
         thread_keys: event.thread_keys.clone(),
+        chunks: body.chunks.clone(),
     };
     let email = message.email;
     insert(cx, mailbox, &mut record, uid, &message)?;

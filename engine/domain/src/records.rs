@@ -13,6 +13,17 @@ pub(crate) struct ShardRecord {
     /// The control group's kept outcomes.
     #[prost(message, optional, tag = "2")]
     pub outcomes: Option<KeptOutcomes>,
+    /// Log time of the oldest chunk's row; spares a scan. Without a chunk: none.
+    #[prost(uint64, optional, tag = "3")]
+    pub oldest_chunk_ms: Option<u64>,
+}
+
+/// A piece of a large body came in.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct ChunkRecord {
+    /// Log time.
+    #[prost(uint64, tag = "1")]
+    pub at_ms: u64,
 }
 
 /// How many outcomes are kept, and since when; spares a scan for the oldest.
@@ -129,6 +140,9 @@ pub(crate) struct MessageRecord {
     pub hash: Bytes,
     #[prost(fixed64, repeated, tag = "13")]
     pub thread_keys: Vec<u64>,
+    /// Log indexes of the body's chunks, as its `BodyStored` has them: a snapshot must bring them too.
+    #[prost(uint64, repeated, tag = "14")]
+    pub chunks: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

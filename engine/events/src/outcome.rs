@@ -69,7 +69,7 @@ pub enum Refusal {
     UidsExhausted = 12,
     /// An earlier poison event: the mailbox takes no changes until it is repaired.
     Quarantined = 13,
-    /// The command's id is older than the window that outcomes are kept for.
+    /// The command's id, or a chunk that its body names, is older than what is kept.
     TooOld = 14,
 }
 

@@ -1,4 +1,5 @@
 //! The fold from outside: rules of mail as tables, and random commands against a naive model.
+mod chunks;
 mod directory;
 mod model;
 mod property;

@@ -4,9 +4,9 @@ use crate::{Clock, Shard};
 use bytes::Bytes;
 use engine_domain::Rows;
 use engine_events::{
-    AccountClosed, AccountOpened, BodyStored, Command, Event, FlagMode, FlagSet, FlagsChanged,
-    Kind, MailboxCreated, MailboxDeleted, MailboxRenamed, MessageAppended, MessagesCopied,
-    MessagesExpunged, Payload, QuotaSet, SubscriptionSet, UidRanges, compress,
+    AccountClosed, AccountOpened, BodyChunkStored, BodyStored, Command, Event, FlagMode, FlagSet,
+    FlagsChanged, Kind, MailboxCreated, MailboxDeleted, MailboxRenamed, MessageAppended,
+    MessagesCopied, MessagesExpunged, Payload, QuotaSet, SubscriptionSet, UidRanges, compress,
 };
 use engine_store::ViewStore;
 use engine_types::{AccountId, CommandId, UnixMillis};
@@ -166,6 +166,11 @@ pub fn log(len: u64) -> Vec<Committed> {
                 2 => command(index, BOB, vec![opened()]),
                 _ if index + 2 == len => {
                     command(index, BOB, vec![Kind::AccountClosed(AccountClosed {})])
+                }
+                // A large body's piece, named by nobody.
+                _ if index.is_multiple_of(17) => {
+                    let chunk = BodyChunkStored::default();
+                    command(index, AccountId(0), vec![Kind::BodyChunkStored(chunk)])
                 }
                 // A repeated id: answered from memory, nothing changes twice.
                 _ if index.is_multiple_of(13) => command(index - 1, account, kinds(index - 1)),
