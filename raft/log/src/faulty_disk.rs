@@ -168,6 +168,18 @@ impl FaultyDisk {
         state.is_off = false;
     }
 
+    /// Power comes back: nothing that was not flushed is there.
+    pub fn power_on_without_luck(&self) {
+        {
+            let mut state = self.inner.state.lock();
+            state.name_changes.clear();
+            for content in state.durable_names.values() {
+                content.lock().lose_all();
+            }
+        }
+        self.power_on(&mut Chance(0));
+    }
+
     /// Power comes back: of what was not flushed, `chance` keeps any subset of the pages.
     pub fn power_on(&self, chance: &mut Chance) {
         self.kill_process();
@@ -305,6 +317,11 @@ impl Content {
                 self.durable[range.clone()].copy_from_slice(&self.cached[range]);
             }
         }
+    }
+
+    fn lose_all(&mut self) {
+        self.dirty.clear();
+        self.cached.clone_from(&self.durable);
     }
 
     fn lose_pages(&mut self, page_bytes: usize, chance: &mut Chance) {
@@ -565,7 +582,10 @@ impl DiskFile for FaultyFile {
         while state.flushes_are_held && !state.is_off {
             self.inner.released.wait(&mut state);
         }
-        state.check_power(self.boot).or(went.result())?;
+        // Power may have gone while it was held.
+        if !went.is_cut {
+            state.check_power(self.boot)?;
+        }
         if !went.is_cut {
             state.flushes += 1;
             self.content.lock().flush(state.page_bytes);

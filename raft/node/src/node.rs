@@ -38,6 +38,18 @@ pub struct NodeConfig {
     /// May change while the node runs.
     pub on_site_loss: watch::Receiver<OnSiteLoss>,
     pub log: LogKeeping,
+    #[cfg(test)]
+    pub twin: Option<Twin>,
+}
+
+/// Rules broken on purpose, to prove that the tests see it.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Twin {
+    /// A leader that restarts within its lease goes on in its term.
+    LeaderRestore,
+    /// The mark does not ask what this node's own journal has flushed.
+    MarkAheadOfFlush,
 }
 
 /// How much of Raft's log is kept, in entries of a group. What leaves it is still in the journal, but a member that
@@ -119,14 +131,17 @@ impl Node {
             peers,
             tasks: Mutex::default(),
         };
+        let settings = Settings {
+            timing: config.timing,
+            log: config.log,
+            #[cfg(test)]
+            twin: config.twin,
+        };
         let admission = Admission::new();
         let founders = founders(&config.members, config.id).filter(|_| !config.join);
         for shared in groups {
             let shard = shared.shard;
-            let started = match node
-                .run(shared, config.timing, config.log, admission.clone())
-                .await
-            {
+            let started = match node.run(shared, &settings, admission.clone()).await {
                 Ok(raft) => found(&raft, shard, &founders).await,
                 Err(error) => Err(error),
             };
@@ -141,14 +156,12 @@ impl Node {
     async fn run(
         &self,
         shared: Arc<Shared>,
-        timing: Timing,
-        log_keeping: LogKeeping,
+        settings: &Settings,
         admission: Admission,
     ) -> Result<Raft, NodeError> {
         let shard = shared.shard;
         let failed = |detail: String| NodeError::Raft { shard, detail };
-        let raft_config =
-            raft_config(timing, log_keeping).map_err(|error| failed(error.to_string()))?;
+        let raft_config = raft_config(settings).map_err(|error| failed(error.to_string()))?;
         let network = Network {
             shared: shared.clone(),
             peers: self.peers.clone(),
@@ -177,7 +190,7 @@ impl Node {
             raft: raft.clone(),
             peers: self.peers.clone(),
             admission,
-            timing,
+            timing: settings.timing,
         };
         self.inbox.groups.write().insert(shard, Arc::new(group));
         Ok(raft)
@@ -226,6 +239,25 @@ impl Node {
         }
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.shutdown().await;
+    }
+}
+
+/// What all groups of a node have in common.
+struct Settings {
+    timing: Timing,
+    log: LogKeeping,
+    #[cfg(test)]
+    twin: Option<Twin>,
+}
+
+impl Settings {
+    /// Never: a leader that lost its unflushed tail must not go on in the same term (design §3, seen).
+    fn restores_leaders(&self) -> bool {
+        #[cfg(test)]
+        if self.twin == Some(Twin::LeaderRestore) {
+            return true;
+        }
+        false
     }
 }
 
@@ -295,7 +327,8 @@ async fn found(
     }
 }
 
-fn raft_config(timing: Timing, log: LogKeeping) -> Result<openraft::Config, openraft::ConfigError> {
+fn raft_config(settings: &Settings) -> Result<openraft::Config, openraft::ConfigError> {
+    let Settings { timing, log, .. } = settings;
     let ms = |duration: Duration| duration.as_millis() as u64;
     openraft::Config {
         cluster_name: "gotthard".into(),
@@ -308,8 +341,7 @@ fn raft_config(timing: Timing, log: LogKeeping) -> Result<openraft::Config, open
         purge_batch_size: log.look_every.div_ceil(2),
         // A snapshot's own bounds are ours (`snapshot_out.rs`).
         install_snapshot_timeout: ms(SNAPSHOT_OFFER_TIMEOUT),
-        // A leader that lost its unflushed tail must not go on in the same term (design §3, seen).
-        enable_leader_restore: Some(false),
+        enable_leader_restore: Some(settings.restores_leaders()),
         enable_pre_vote: Some(true),
         allow_log_reversion: Some(false),
         ..Default::default()

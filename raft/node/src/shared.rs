@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub receiving: Mutex<Option<Receiving>>,
     /// Why the fold or consensus has stopped for good; the process must stop.
     pub failed: watch::Sender<Option<String>>,
+    #[cfg(test)]
+    pub twin: Option<crate::node::Twin>,
 }
 
 /// Raises the value, never lowers it. Returns true if it changed.

@@ -60,6 +60,8 @@ pub(crate) fn open(
         sending: Mutex::default(),
         receiving: Mutex::default(),
         failed: watch::Sender::new(None),
+        #[cfg(test)]
+        twin: config.twin,
         journal,
     };
     fold_purged(&shared, log.purged)?;

@@ -10,8 +10,9 @@ mod solo;
 mod three;
 
 use crate::group::RaftGroup;
+use crate::node::Twin;
 use crate::types::Metrics;
-use crate::{LogKeeping, Node, NodeConfig, Timing};
+use crate::{LogKeeping, Node, NodeConfig, NodeError, Timing};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use raft_api::{
@@ -150,6 +151,7 @@ struct Cluster {
     founders: usize,
     log: LogKeeping,
     policy: watch::Sender<OnSiteLoss>,
+    twin: Option<Twin>,
 }
 
 impl Cluster {
@@ -162,6 +164,7 @@ impl Cluster {
             founders: sites.len(),
             log: LogKeeping::default(),
             policy: watch::Sender::default(),
+            twin: None,
         };
         for site in sites {
             cluster.machine(site).await;
@@ -196,6 +199,10 @@ impl Cluster {
     }
 
     async fn start(&mut self, node: usize) {
+        self.try_start(node).await.unwrap();
+    }
+
+    async fn try_start(&mut self, node: usize) -> Result<(), NodeError> {
         let member = self.members[node].clone();
         let listener = match self.listeners[node].take() {
             Some(listener) => listener,
@@ -233,6 +240,7 @@ impl Cluster {
             },
             on_site_loss: self.policy.subscribe(),
             log: self.log,
+            twin: self.twin,
             timing: Timing {
                 gate_wait: Duration::from_millis(20),
                 propose_timeout: HANG,
@@ -241,7 +249,14 @@ impl Cluster {
         };
         let book: Arc<dyn StateMachine> = machine.book.clone();
         let started = Node::start(config, HashMap::from([(SHARD, book)])).await;
-        machine.running = Some((started.unwrap(), journal));
+        match started {
+            Ok(started) => machine.running = Some((started, journal)),
+            Err(error) => {
+                journal.close();
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     async fn stop(&mut self, node: usize) {
