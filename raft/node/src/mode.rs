@@ -112,6 +112,9 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut leads_since: Option<(u64, Instant)> = None;
     loop {
+        if !worth_a_look(&shared).await {
+            return;
+        }
         tick.tick().await;
         let proposed = {
             let metrics = raft.metrics();
@@ -146,6 +149,9 @@ pub(crate) async fn ask(shared: Arc<Shared>, raft: Raft, peers: Arc<Peers>) {
     let mut tick = interval(LEASE_ASKED);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        if !worth_a_look(&shared).await {
+            return;
+        }
         tick.tick().await;
         let leader = {
             let metrics = raft.metrics();
@@ -177,6 +183,25 @@ pub(crate) async fn ask(shared: Arc<Shared>, raft: Raft, peers: Arc<Peers>) {
         if let Some(lease) = granted.filter(|lease| lease.length_ms > 0) {
             let until = asked_at + Duration::from_millis(lease.length_ms);
             *shared.in_sync_until.lock() = Some(until);
+        }
+    }
+}
+
+/// Waits while the policy is strict and the mode in sync: then no mode is ever due. False: nobody will change that.
+async fn worth_a_look(shared: &Shared) -> bool {
+    let mut policy = shared.policy.clone();
+    let mut mode = shared.mode.subscribe();
+    loop {
+        let is_strict = *policy.borrow_and_update() == OnSiteLoss::Strict;
+        if !is_strict || mode.borrow_and_update().mode != Mode::InSync {
+            return true;
+        }
+        tokio::select! {
+            // With its sender gone the policy stays; the mode may still change.
+            Ok(()) = policy.changed() => {}
+            changed = mode.changed() => if changed.is_err() {
+                return false;
+            },
         }
     }
 }
