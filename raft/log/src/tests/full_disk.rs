@@ -165,11 +165,16 @@ fn what_is_accepted_has_room() {
                 kind: EntryKind::Normal,
                 payload,
             };
-            let entries = vec![entry; 1 + chance.below(9) as usize];
+            // Many small ones in one call: heads and rows of the footer take more room than payloads do.
+            let small = NewEntry {
+                payload: vec![7; length.min(5) as usize].into(),
+                ..entry.clone()
+            };
+            let smalls = vec![small; chance.below(150) as usize];
             let adopts = chance.below(4) == 0;
             let accepted = match adopts {
-                true => journal.adopt(ShardId(shard as u32), entries, ignore()),
-                false => journal.append(ShardId(shard as u32), entries[..1].to_vec(), ignore()),
+                true => journal.adopt(ShardId(shard as u32), smalls, ignore()),
+                false => journal.append(ShardId(shard as u32), vec![entry], ignore()),
             };
             match accepted {
                 Ok(()) => *index += u64::from(!adopts),
