@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A replica is within bounds if its leader heard from it this recently and it is at most so many events behind.
 pub const CONTACT_MS_MAX: u64 = 5_000;
@@ -22,6 +22,9 @@ pub const CONTACT_MS_MAX: u64 = 5_000;
 pub const QUESTION: &[u8] = b"shards";
 pub const ASK_MAX: Duration = Duration::from_secs(2);
 const LAG_EVENTS_MAX: u64 = 10_000;
+/// After a start the leaders are waited for, so that the first sessions see what was acknowledged last. An election
+/// takes 1.4 s at worst; without a quorum the node is ready all the same, and serves copies.
+const LEADERS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 pub struct NodeHealth {
     pub groups: HashMap<ShardId, Arc<dyn Group>>,
@@ -34,6 +37,7 @@ pub struct NodeHealth {
     pub asker: raft_node::Asker,
     /// True from when listeners are open until shutdown begins.
     pub ready: Arc<AtomicBool>,
+    pub opened_at: Instant,
     /// When each problem was first seen.
     pub seen: parking_lot::Mutex<BTreeMap<String, u64>>,
 }
@@ -267,13 +271,16 @@ impl Inbound for NodeHealth {
 #[async_trait::async_trait]
 impl HealthSource for NodeHealth {
     fn ready(&self) -> bool {
-        let is_member = |status: GroupStatus| {
+        if !self.ready.load(Ordering::Acquire) {
+            return false;
+        }
+        let waits = self.opened_at.elapsed() < LEADERS_WAIT_MAX;
+        self.groups.values().all(|group| {
+            let status = group.status();
             let mut ids = status.members.iter().map(|member| member.node.id.0);
-            ids.any(|id| id == self.node.id)
-        };
-        // A node that is not yet let in, or was removed, has nothing to read.
-        self.ready.load(Ordering::Acquire)
-            && self.groups.values().all(|group| is_member(group.status()))
+            // A node that is not yet let in, or was removed, has nothing to read.
+            ids.any(|id| id == self.node.id) && (status.leader.is_some() || !waits)
+        })
     }
 
     async fn replication(&self) -> Health {

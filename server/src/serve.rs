@@ -104,6 +104,7 @@ async fn serve(config: Config) -> Result<()> {
         },
         asker: node.asker(),
         ready: ready.clone(),
+        opened_at: std::time::Instant::now(),
         seen: Default::default(),
     });
     node.answer_with(health.clone());
