@@ -23,5 +23,5 @@ mod rows;
 mod tombstones;
 
 pub use fold::{At, Folded, apply, log_time};
-pub use references::entries_named;
+pub use references::{entries_named, message_at};
 pub use rows::{Rows, RowsError, RowsMut};

@@ -3,6 +3,7 @@
 use crate::keys::{self, TAGGED_LEN, tag};
 use crate::records::MessageRecord;
 use crate::rows::{self, RowsError};
+use engine_types::{AccountId, MailboxId, Uid};
 
 /// Calls `name` with the log index of each entry whose payload this row names; in no order, and some may come twice.
 /// Whoever takes over a shard's rows at one position must hold these entries too.
@@ -19,4 +20,15 @@ pub fn entries_named(key: &[u8], value: &[u8], name: &mut dyn FnMut(u64)) -> Res
         _ => {}
     }
     Ok(())
+}
+
+/// Whose row it is, if it is a message's.
+pub fn message_at(key: &[u8]) -> Option<(AccountId, MailboxId, Uid)> {
+    let account = keys::u64_at(key, 4);
+    let is_message = account != 0 && key.get(TAGGED_LEN - 1) == Some(&tag::MESSAGE);
+    is_message.then(|| {
+        let mailbox = MailboxId(keys::u64_at(key, TAGGED_LEN));
+        let uid = Uid(keys::u32_at(key, TAGGED_LEN + 8));
+        (AccountId(account), mailbox, uid)
+    })
 }

@@ -13,6 +13,7 @@ mod overlay;
 mod part;
 mod pinned;
 mod position;
+mod references;
 mod run;
 mod shard;
 mod view;
@@ -20,6 +21,7 @@ mod watchers;
 
 pub use clock::Clock;
 pub use digest::Digest;
+pub use references::{Named, holds_body};
 pub use run::Stopped;
 pub use shard::{OpenError, Shard, read_position};
 pub use view::View;

@@ -6,7 +6,7 @@ use crate::overlay::rows_error;
 use crate::position::PositionRow;
 use bytes::Bytes;
 use engine_domain::{Rows, RowsError};
-use engine_store::ViewSnapshot;
+use engine_store::{ViewSnapshot, ViewStore};
 use raft_api::{LogId, ShardId};
 use std::sync::Arc;
 
@@ -19,6 +19,11 @@ pub struct View {
 impl View {
     pub(crate) fn new(shard: ShardId, rows: Arc<dyn ViewSnapshot>) -> View {
         View { shard, rows }
+    }
+
+    /// The rows of a shard that is not open: nothing in `store` is changed.
+    pub fn at_rest(shard: ShardId, store: &dyn ViewStore) -> View {
+        View::new(shard, store.snapshot().into())
     }
 
     pub fn shard(&self) -> ShardId {
