@@ -35,6 +35,8 @@ pub enum Command {
     Export(Export),
     /// Sites, nodes, shards, lag, mode and problems.
     Status(Status),
+    /// What became of a message: by its Message-ID, its receipt, or an address that it came from or went to.
+    Trace(Trace),
     /// Make a cluster; add and remove nodes; move leaders.
     Cluster(Cluster),
     /// Check a data directory offline: every frame, every reference, the views against the journal.
@@ -226,6 +228,14 @@ pub struct Status {
     /// Again every second, until Ctrl-C.
     #[arg(long)]
     pub watch: bool,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Args)]
+pub struct Trace {
+    /// A Message-ID, a receipt as the sender was told, or an address; with `<>` or without.
+    pub of: String,
     #[command(flatten)]
     pub server: Server,
 }

@@ -1,7 +1,8 @@
 //! The configuration: one TOML file, unknown keys refused with the nearest known name. `docs/configuration.md`
 //! describes every key; a test holds the two together.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use engine_types::Address;
 use gateway_session::Network;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -24,10 +25,24 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     pub format: LogFormat,
+    /// Octets of this node's outcome log (`gotthard trace`).
+    pub outcome_bytes_max: u64,
+    /// Days after which an outcome is removed from it.
+    pub outcome_days_max: u64,
+}
+
+impl Default for LogConfig {
+    fn default() -> LogConfig {
+        LogConfig {
+            format: LogFormat::default(),
+            outcome_bytes_max: 256 << 20,
+            outcome_days_max: 30,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -45,6 +60,9 @@ pub struct NodeConfig {
     pub site: String,
     /// In greetings and Received lines.
     pub hostname: String,
+    /// Who gets mail for `postmaster` without a domain. Absent: the postmaster of `hostname`, or of the domain that it
+    /// lies in.
+    pub postmaster: Option<String>,
     pub data: PathBuf,
 }
 
@@ -116,6 +134,7 @@ impl Default for NodeConfig {
             id: 1,
             site: "a".into(),
             hostname: "localhost".into(),
+            postmaster: None,
             data: "./gotthard-data".into(),
         }
     }
@@ -160,12 +179,16 @@ impl Default for LimitsConfig {
     }
 }
 
+/// A few files of the outcome log.
+const OUTCOME_BYTES_LEAST: u64 = 16 << 20;
+
 /// All keys, for "did you mean".
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 32] = [
     "node",
     "id",
     "site",
     "hostname",
+    "postmaster",
     "data",
     "cluster",
     "incarnation",
@@ -188,6 +211,8 @@ const KEYS: [&str; 29] = [
     "limits",
     "log",
     "format",
+    "outcome_bytes_max",
+    "outcome_days_max",
     "message_bytes_max",
     "quota_tempfail",
     "journal_reserve_bytes",
@@ -245,6 +270,12 @@ impl Config {
         if !(1..=1024).contains(&self.cluster.mail_shards) {
             bail!("cluster.mail_shards is 1 to 1024");
         }
+        self.postmaster()?;
+        if self.log.outcome_bytes_max < OUTCOME_BYTES_LEAST || self.log.outcome_days_max == 0 {
+            bail!(
+                "log.outcome_bytes_max is {OUTCOME_BYTES_LEAST} at least, log.outcome_days_max 1"
+            );
+        }
         let members = &self.cluster.members;
         if self.cluster.join && members.is_empty() {
             bail!("cluster.join needs cluster.members: this node, and those that it joins");
@@ -270,6 +301,14 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    pub fn postmaster(&self) -> Result<Option<Address>> {
+        let parse = |text: &String| {
+            Address::parse(text)
+                .map_err(|error| anyhow!("node.postmaster {text:?} is no address: {error}"))
+        };
+        self.node.postmaster.as_ref().map(parse).transpose()
     }
 
     /// Whether logins need TLS: as configured, or unless all mail listeners are on loopback.
@@ -344,6 +383,9 @@ mod tests {
         check("[listen]\nimpa = \"127.0.0.1:1\"", "did you mean `imap`?");
         check("[nodes]\nid = 1", "did you mean `node`?");
         check("[node]\nid = \"x\"", "invalid type");
+        check("[node]\npostmaster = \"ops@example.org\"", "ok");
+        check("[node]\npostmaster = \"ops\"", "is no address");
+        check("[log]\noutcome_bytes_max = 1000", "16777216 at least");
         check("[listen]\nimaps = \"127.0.0.1:1\"", "listen.imaps needs");
         check(
             "[listen]\ntrusted_networks = [\"10.0.0.0/8\", \"::1\"]",

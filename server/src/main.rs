@@ -19,8 +19,10 @@ mod import;
 mod listen;
 mod membership;
 mod node_folder;
+mod outcomes;
 mod serve;
 mod status;
+mod trace;
 mod verify;
 
 use clap::{CommandFactory, Parser};
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Completions { shell } => {

@@ -34,6 +34,11 @@ fn three_nodes_lose_nothing_while_each_is_killed() {
 }
 
 #[test]
+fn a_trace_tells_where_mail_went_on_all_nodes() {
+    check("trace.py", &["17000"]);
+}
+
+#[test]
 fn everyday_clients_work_at_the_demo() {
     check("daily.py", &["21000"]);
 }

@@ -13,6 +13,7 @@ mod membership;
 mod messages;
 mod router;
 mod sessions;
+mod trace;
 
 pub use health::{
     Cluster, Digest, Health, HealthSource, Node, Problem, ReplicaHealth, ShardHealth,
@@ -21,3 +22,4 @@ pub use membership::{
     ClusterView, Member, MemberState, Membership, NotChanged, Progress, ShardProgress,
 };
 pub use router::{AdminParts, serve};
+pub use trace::{Trace, TraceRefused, TraceSource, TracedNode};

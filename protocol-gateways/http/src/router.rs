@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::limits::{DRAIN_MAX, IMPORT_SLACK_BYTES, JSON_BYTES_MAX};
 use crate::{
-    HealthSource, Membership, accounts, addresses, health, membership, messages, sessions,
+    HealthSource, Membership, TraceSource, accounts, addresses, health, membership, messages,
+    sessions, trace,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -24,6 +25,7 @@ pub struct AdminParts {
     pub health: Arc<dyn HealthSource>,
     pub membership: Arc<dyn Membership>,
     pub sessions: Sessions,
+    pub trace: Arc<dyn TraceSource>,
     /// The bearer token of `/admin`. Never logged.
     pub token: String,
 }
@@ -45,6 +47,7 @@ fn router(parts: Arc<AdminParts>) -> Router {
         .route("/nodes", post(membership::add))
         .route("/nodes/{node}", delete(membership::remove))
         .route("/leader", post(membership::transfer))
+        .route("/trace", get(trace::trace))
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", delete(sessions::kick))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
