@@ -6,11 +6,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub struct SystemClock;
 
+impl SystemClock {
+    pub fn wall() -> SystemTime {
+        SystemTime::now()
+    }
+}
+
 impl Clock for SystemClock {
     /// A clock before 1970 counts as 1970: log time never runs backwards anyway.
     fn now(&self) -> UnixMillis {
         UnixMillis(
-            SystemTime::now()
+            SystemClock::wall()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| d.as_millis() as u64),
         )

@@ -7,8 +7,6 @@ use crate::health::NodeHealth;
 use crate::identity::{admin_token, cluster_id, hex, random};
 use crate::listen::{bind, open_mail, peer_tls};
 use crate::membership::NodeMembership;
-use crate::outcomes::{OutcomeLog, Recorder, Retention, may_be_an_outcome};
-use crate::trace::NodeTrace;
 use anyhow::{Context, Result, anyhow};
 use engine_replica::{Clock, Shard};
 use engine_service::{Administration, Mail};
@@ -28,14 +26,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sessions may finish their command; then they are cut.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const FLUSH_CHECK: Duration = Duration::from_secs(5);
 
 pub fn run(args: &Serve) -> Result<()> {
@@ -46,39 +39,26 @@ pub fn run(args: &Serve) -> Result<()> {
     if let Some(data) = &args.data {
         config.node.data = data.clone();
     }
-    let keep = Retention {
-        bytes_max: config.log.outcome_bytes_max,
-        age_ms_max: config.log.outcome_days_max.saturating_mul(DAY_MS),
-    };
-    let outcomes = config.node.data.join("outcomes");
-    let outcomes = OutcomeLog::start(outcomes, keep, Arc::new(SystemClock));
-    start_log(config.log.format, outcomes.clone());
+    start_log(config.log.format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve(config, outcomes.clone()));
+    let result = runtime.block_on(serve(config));
     runtime.shutdown_timeout(Duration::from_secs(2));
-    outcomes.written();
     result
 }
 
-/// Lines for people and machines by `GOTTHARD_LOG`; outcomes are recorded whatever it says.
-fn start_log(format: LogFormat, outcomes: OutcomeLog) {
+fn start_log(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GOTTHARD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=error"));
-    let recorder = Recorder(outcomes).with_filter(filter_fn(may_be_an_outcome));
-    let log = tracing_subscriber::fmt::layer();
-    let log = match format {
-        LogFormat::Text => log.with_ansi(false).boxed(),
-        LogFormat::Json => log.json().flatten_event(true).boxed(),
-    };
-    tracing_subscriber::registry()
-        .with(log.with_filter(filter))
-        .with(recorder)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    match format {
+        LogFormat::Text => log.with_ansi(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
-async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
+async fn serve(config: Config) -> Result<()> {
     let data = config.node.data.clone();
     std::fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
     let cluster = cluster_id(&data, &config.cluster.id)?;
@@ -102,7 +82,7 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
         run: u64::from_be_bytes(random()?),
         message_bytes_max: config.limits.message_bytes_max,
         submit_wait_max: engine_service::limits::SUBMIT_WAIT_MAX,
-        postmaster: config.postmaster()?,
+        postmaster: None,
     });
     let ready = Arc::new(AtomicBool::new(false));
     let (stop, stopped) = watch::channel(false);
@@ -127,11 +107,7 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
         opened_at: std::time::Instant::now(),
         seen: Default::default(),
     });
-    let trace = Arc::new(NodeTrace {
-        log: outcomes,
-        health: health.clone(),
-    });
-    node.answer_with(trace.clone());
+    node.answer_with(health.clone());
     if let Some(addr) = config.listen.http {
         let parts = AdminParts {
             administration: service.clone() as Arc<dyn Administration>,
@@ -142,7 +118,6 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
                 mail_shards: config.cluster.mail_shards,
             }),
             health,
-            trace,
             sessions,
             token: admin_token(&data)?,
         };

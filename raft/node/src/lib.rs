@@ -1,6 +1,7 @@
 //! Agreement of one node: a Raft group for each shard over one journal, and the mark that gates what may be shown.
 //! Enters: commands, peers' messages, the journal. Leaves: entries to `StateMachine`s in order, outcomes, `GroupStatus`.
 //! It must never know what a payload means, how the journal keeps it, or how a view is built from it.
+//! A shard's mode and membership are entries that it reads itself; all else it passes on.
 //! Read first: `mark.rs`.
 
 mod admission;

@@ -44,8 +44,8 @@ impl Default for ModeNow {
 }
 
 /// The payload of a new entry.
-fn payload(mode: Mode) -> Payload {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+fn payload(mode: Mode, now: SystemTime) -> Payload {
+    let since = now.duration_since(UNIX_EPOCH);
     let now = ModeNow {
         mode,
         at: None,
@@ -131,7 +131,9 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
             situation(&shared, &metrics, since).and_then(due)
         };
         if let Some(mode) = proposed {
-            let written = raft.client_write(payload(mode)).await;
+            let written = raft
+                .client_write(payload(mode, (shared.wall_clock)()))
+                .await;
             match written {
                 Ok(_) => {
                     tracing::warn!(shard = %shared.shard, ?mode, "the shard's mode has changed")
@@ -166,7 +168,7 @@ pub(crate) async fn ask(shared: Arc<Shared>, raft: Raft, peers: Arc<Peers>) {
         let Some(leader) = leader.map(NodeId) else {
             continue;
         };
-        let asked_at = SystemTime::now();
+        let asked_at = (shared.wall_clock)();
         let (shard, limit) = (shared.shard, LEASE_ASKED);
         let answer = peers.request(
             leader,

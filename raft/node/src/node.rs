@@ -20,7 +20,7 @@ use raft_log::Journal;
 use raft_transport::{Class, Peers, PeersConfig, TransportError};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -35,6 +35,8 @@ pub struct NodeConfig {
     pub journal: Journal,
     pub peers: PeersConfig,
     pub timing: Timing,
+    /// For what humans read; never for a decision.
+    pub wall_clock: fn() -> SystemTime,
     /// May change while the node runs.
     pub on_site_loss: watch::Receiver<OnSiteLoss>,
     pub log: LogKeeping,

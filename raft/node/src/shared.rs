@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub memberships: Mutex<VecDeque<RaftStoredMembership>>,
     /// The nodes of the newest membership that was handed over.
     pub members: watch::Sender<Vec<NodeInfo>>,
+    /// For what humans read; never for a decision.
+    pub wall_clock: fn() -> SystemTime,
     /// What the operator wants when only one site is left.
     pub policy: watch::Receiver<OnSiteLoss>,
     /// The newest mode that is committed.

@@ -52,6 +52,7 @@ pub(crate) fn open(
         responders: Mutex::default(),
         memberships: Mutex::new(memberships),
         members: watch::Sender::default(),
+        wall_clock: config.wall_clock,
         policy: config.on_site_loss.clone(),
         mode: watch::Sender::new(mode),
         last_granted: Mutex::default(),

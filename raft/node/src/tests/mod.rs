@@ -238,6 +238,7 @@ impl Cluster {
                 peers: self.members[..self.founders].to_vec(),
                 tls: None,
             },
+            wall_clock: || std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
             on_site_loss: self.policy.subscribe(),
             log: self.log,
             twin: self.twin,
