@@ -7,6 +7,8 @@ use crate::health::NodeHealth;
 use crate::identity::{admin_token, cluster_id, hex, random};
 use crate::listen::{bind, open_mail, peer_tls};
 use crate::membership::NodeMembership;
+use crate::outcomes::{OutcomeLog, Recorder, Retention, may_be_an_outcome};
+use crate::trace::NodeTrace;
 use anyhow::{Context, Result, anyhow};
 use engine_replica::{Clock, Shard};
 use engine_service::{Administration, Mail};
@@ -26,9 +28,14 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sessions may finish their command; then they are cut.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const FLUSH_CHECK: Duration = Duration::from_secs(5);
 
 pub fn run(args: &Serve) -> Result<()> {
@@ -39,26 +46,39 @@ pub fn run(args: &Serve) -> Result<()> {
     if let Some(data) = &args.data {
         config.node.data = data.clone();
     }
-    start_log(config.log.format);
+    let keep = Retention {
+        bytes_max: config.log.outcome_bytes_max,
+        age_ms_max: config.log.outcome_days_max.saturating_mul(DAY_MS),
+    };
+    let outcomes = config.node.data.join("outcomes");
+    let outcomes = OutcomeLog::start(outcomes, keep, Arc::new(SystemClock));
+    start_log(config.log.format, outcomes.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve(config));
+    let result = runtime.block_on(serve(config, outcomes.clone()));
     runtime.shutdown_timeout(Duration::from_secs(2));
+    outcomes.written();
     result
 }
 
-fn start_log(format: LogFormat) {
+/// Lines for people and machines by `GOTTHARD_LOG`; outcomes are recorded whatever it says.
+fn start_log(format: LogFormat, outcomes: OutcomeLog) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GOTTHARD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=error"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
-    match format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
+    let recorder = Recorder(outcomes).with_filter(filter_fn(may_be_an_outcome));
+    let log = tracing_subscriber::fmt::layer();
+    let log = match format {
+        LogFormat::Text => log.with_ansi(false).boxed(),
+        LogFormat::Json => log.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(log.with_filter(filter))
+        .with(recorder)
+        .init();
 }
 
-async fn serve(config: Config) -> Result<()> {
+async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
     let data = config.node.data.clone();
     std::fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
     let cluster = cluster_id(&data, &config.cluster.id)?;
@@ -82,7 +102,7 @@ async fn serve(config: Config) -> Result<()> {
         run: u64::from_be_bytes(random()?),
         message_bytes_max: config.limits.message_bytes_max,
         submit_wait_max: engine_service::limits::SUBMIT_WAIT_MAX,
-        postmaster: None,
+        postmaster: config.postmaster()?,
     });
     let ready = Arc::new(AtomicBool::new(false));
     let (stop, stopped) = watch::channel(false);
@@ -107,7 +127,11 @@ async fn serve(config: Config) -> Result<()> {
         opened_at: std::time::Instant::now(),
         seen: Default::default(),
     });
-    node.answer_with(health.clone());
+    let trace = Arc::new(NodeTrace {
+        log: outcomes,
+        health: health.clone(),
+    });
+    node.answer_with(trace.clone());
     if let Some(addr) = config.listen.http {
         let parts = AdminParts {
             administration: service.clone() as Arc<dyn Administration>,
@@ -118,6 +142,7 @@ async fn serve(config: Config) -> Result<()> {
                 mail_shards: config.cluster.mail_shards,
             }),
             health,
+            trace,
             sessions,
             token: admin_token(&data)?,
         };
