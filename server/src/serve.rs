@@ -29,7 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -66,7 +66,8 @@ pub fn run(args: &Serve) -> Result<()> {
 fn start_log(format: LogFormat, outcomes: OutcomeLog) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GOTTHARD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=error"));
-    let recorder = Recorder(outcomes).with_filter(filter_fn(may_be_an_outcome));
+    let only_outcomes = filter_fn(may_be_an_outcome).with_max_level_hint(LevelFilter::INFO);
+    let recorder = Recorder(outcomes).with_filter(only_outcomes);
     let log = tracing_subscriber::fmt::layer();
     let log = match format {
         LogFormat::Text => log.with_ansi(false).boxed(),
@@ -123,6 +124,7 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
             pid: std::process::id(),
         },
         asker: node.asker(),
+        on_site_loss: config.cluster.on_site_loss,
         ready: ready.clone(),
         opened_at: std::time::Instant::now(),
         seen: Default::default(),
@@ -268,8 +270,11 @@ async fn start_raft(
         peers,
         timing: Default::default(),
         wall_clock: SystemClock::wall,
-        on_site_loss: watch::channel(raft_api::OnSiteLoss::Strict).1,
-        log: Default::default(),
+        on_site_loss: watch::channel(config.cluster.on_site_loss.into()).1,
+        log: raft_node::LogKeeping {
+            look_every: (config.limits.raft_log_entries_kept / 5).max(1),
+            keep: config.limits.raft_log_entries_kept,
+        },
     };
     raft_node::Node::start(node_config, machines)
         .await

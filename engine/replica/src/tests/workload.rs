@@ -78,6 +78,14 @@ fn opened() -> Kind {
     })
 }
 
+/// Every fifth delivery has a name, and shares it with another one.
+fn name_of(number: u64) -> Bytes {
+    match number.is_multiple_of(5) {
+        true => Bytes::copy_from_slice(&u128::from(number / 10).to_be_bytes()),
+        false => Bytes::new(),
+    }
+}
+
 fn append(number: u64) -> Vec<Kind> {
     let content = format!("Subject: {number}\r\n\r\nbody\r\n");
     let body = BodyStored {
@@ -98,6 +106,7 @@ fn append(number: u64) -> Vec<Kind> {
         body: 0,
         thread_keys: vec![number % 4],
         check_quota: true,
+        once: name_of(number),
         ..MessageAppended::default()
     };
     vec![Kind::BodyStored(body), Kind::MessageAppended(message)]

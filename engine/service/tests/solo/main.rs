@@ -220,6 +220,27 @@ async fn flags_copies_and_expunge() {
     assert_eq!(service.catch_up(&bob).await, Freshness::Current);
 }
 
+/// A refusal for a bound names what it bounds.
+#[tokio::test]
+async fn a_message_has_so_many_keywords() {
+    let service = testkit::solo_service();
+    let (bob, peer) = (service.principal("bob@example.org").await.unwrap(), peer());
+    let to = append(&service, &bob, "INBOX", MESSAGE).await.unwrap();
+    let add = async |words: std::ops::Range<usize>| {
+        let words: Vec<String> = words.map(|number| format!("k{number}")).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (uids, flags) = (one(to.uid.0), flags(&words));
+        let stored =
+            service.store_flags(&peer, &bob, to.mailbox, &uids, FlagMode::Add, &flags, None);
+        stored.await.map(|stored| stored.changed)
+    };
+    // APPEND gave it one.
+    assert_eq!(add(0..63).await, Ok(one(to.uid.0)));
+    let limit = Err(Refusal::Limit("keywords on one message"));
+    assert_eq!(add(63..64).await, limit, "decided in the fold");
+    assert_eq!(add(0..65).await, limit, "decided at the door");
+}
+
 #[tokio::test]
 async fn mailboxes_as_a_client_lists_them() {
     let service = testkit::solo_service();
