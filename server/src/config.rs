@@ -76,6 +76,8 @@ pub struct ClusterConfig {
     pub members: Vec<MemberConfig>,
     /// Shards for mail, beside the control group.
     pub mail_shards: u32,
+    /// What happens to changes while only one site is left.
+    pub on_site_loss: SiteLoss,
     /// This node is added to a running cluster (`gotthard cluster add-node`): it founds nothing.
     pub join: bool,
     /// PEM: who signs the nodes' certificates. The three go together; without them peers talk in the clear.
@@ -83,6 +85,25 @@ pub struct ClusterConfig {
     /// PEM: this node's, for the name `node-<id>`.
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SiteLoss {
+    /// They are refused.
+    #[default]
+    Strict,
+    /// They go on, acknowledged by one site, and health says so.
+    Degrade,
+}
+
+impl From<SiteLoss> for raft_api::OnSiteLoss {
+    fn from(site_loss: SiteLoss) -> raft_api::OnSiteLoss {
+        match site_loss {
+            SiteLoss::Strict => raft_api::OnSiteLoss::Strict,
+            SiteLoss::Degrade => raft_api::OnSiteLoss::Degrade,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -126,6 +147,8 @@ pub struct LimitsConfig {
     pub quota_tempfail: bool,
     /// Octets that the journal keeps free for votes and repairs.
     pub journal_reserve_bytes: u64,
+    /// Entries of each shard that stay in Raft's log: a member that is further behind gets a snapshot.
+    pub raft_log_entries_kept: u64,
 }
 
 impl Default for NodeConfig {
@@ -147,6 +170,7 @@ impl Default for ClusterConfig {
             incarnation: 1,
             members: Vec::new(),
             mail_shards: 16,
+            on_site_loss: SiteLoss::default(),
             join: false,
             authority: None,
             certificate: None,
@@ -175,6 +199,7 @@ impl Default for LimitsConfig {
             message_bytes_max: 50 << 20,
             quota_tempfail: false,
             journal_reserve_bytes: 256 << 20,
+            raft_log_entries_kept: raft_node::LogKeeping::default().keep,
         }
     }
 }
@@ -183,7 +208,7 @@ impl Default for LimitsConfig {
 const OUTCOME_BYTES_LEAST: u64 = 16 << 20;
 
 /// All keys, for "did you mean".
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 34] = [
     "node",
     "id",
     "site",
@@ -194,6 +219,7 @@ const KEYS: [&str; 32] = [
     "incarnation",
     "members",
     "mail_shards",
+    "on_site_loss",
     "join",
     "authority",
     "peer",
@@ -216,6 +242,7 @@ const KEYS: [&str; 32] = [
     "message_bytes_max",
     "quota_tempfail",
     "journal_reserve_bytes",
+    "raft_log_entries_kept",
 ];
 
 impl Config {

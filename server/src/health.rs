@@ -1,6 +1,7 @@
 //! What operators see: `/health/replication` and `/metrics`, gathered from groups, shards and the journal.
 
 use crate::clock::{SystemClock, rfc3339};
+use crate::config::SiteLoss;
 use crate::identity::hex;
 use bytes::Bytes;
 use engine_replica::{Clock, Shard};
@@ -36,6 +37,7 @@ pub struct NodeHealth {
     pub node: Node,
     pub asker: raft_node::Asker,
     /// True from when listeners are open until shutdown begins.
+    pub on_site_loss: SiteLoss,
     pub ready: Arc<AtomicBool>,
     pub opened_at: Instant,
     /// When each problem was first seen.
@@ -178,6 +180,12 @@ impl NodeHealth {
                 (),
             );
         }
+        let alone = |s: &&GroupStatus| matches!(s.mode, Mode::Degraded | Mode::CatchingUp);
+        let shards_alone: Vec<u32> = statuses.iter().filter(alone).map(|s| s.shard.0).collect();
+        if !shards_alone.is_empty() {
+            let text = format!("shards {shards_alone:?} acknowledge changes that one site holds");
+            found.insert(("degraded", text), ());
+        }
         for hole in self.journal.holes() {
             found.insert(("journal_hole", hole.to_string()), ());
         }
@@ -303,7 +311,10 @@ impl HealthSource for NodeHealth {
         Health {
             status,
             mode: mode_name(mode),
-            on_site_loss: "strict",
+            on_site_loss: match self.on_site_loss {
+                SiteLoss::Strict => "strict",
+                SiteLoss::Degrade => "degrade",
+            },
             cluster: self.cluster(&statuses),
             node: self.node.clone(),
             shards,
