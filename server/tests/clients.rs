@@ -47,3 +47,8 @@ fn everyday_clients_work_at_the_demo() {
 fn a_lost_node_is_replaced_by_a_new_one_that_has_everything() {
     check("cluster.py", &["25000"]);
 }
+
+#[test]
+fn a_new_node_gets_snapshots() {
+    check("cluster.py", &["25500", "8"]);
+}

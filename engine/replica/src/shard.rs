@@ -321,6 +321,10 @@ impl StateMachine for Shard {
         self.state.lock().flushed
     }
 
+    fn flush(&self) -> Result<(), EntriesError> {
+        Shard::flush(self).map_err(|error| self.io(error))
+    }
+
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, EntriesError> {
         let pinned = Pinned::new(self.view()).map_err(|error| self.io(error))?;
         let nothing_folded = EntriesError::Missing {

@@ -102,8 +102,11 @@ pub trait StateMachine: Send + Sync + 'static {
     /// The change of the views and of the applied position is one atomic batch.
     fn apply(&self, entries: &[Committed]) -> Vec<Bytes>;
 
-    /// Everything below this index may leave Raft's log: the views hold it on stable storage.
+    /// Everything up to this index may leave Raft's log: the views hold it on stable storage.
     fn flushed(&self) -> Option<LogIndex>;
+
+    /// Puts on stable storage what is folded now, so that `flushed` says so. Blocking.
+    fn flush(&self) -> Result<(), EntriesError>;
 
     /// The whole state at the applied position of this moment.
     fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, EntriesError>;

@@ -36,6 +36,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
         let shared = self.0.clone();
         let built = tokio::task::spawn_blocking(move || {
             let nothing = || io::Error::other("the views hold nothing on stable storage yet");
+            shared.machine.flush().map_err(io::Error::other)?;
             let flushed = shared.machine.flushed().ok_or_else(nothing)?;
             let position = *shared.position.lock();
             let at_position = position.filter(|position| position.index == flushed);
@@ -117,9 +118,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
         self.clone()
     }
 
-    /// Nothing new is promised to the log before the views hold something on stable storage.
+    /// Later, while nothing is folded.
     async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Machine> {
-        self.0.machine.flushed().map(|_| self.clone())
+        self.0.position.lock().map(|_| self.clone())
     }
 
     async fn install_snapshot(

@@ -2,6 +2,9 @@
 
 While the site is gone changes are refused; once the new node is in, all goes on. It has every message and every flag,
 the dead node leaves the membership, views agree, and leaders go where they are sent.
+
+Usage: cluster.py BINARY OFFSET [KEEP]. With KEEP, Raft's log keeps so few entries that the new node gets snapshots; and
+its views are deleted once, and come back from what the snapshots left in its journal.
 """
 
 import json
@@ -15,6 +18,7 @@ import tempfile
 from node import Ports, Process, bodies, deliver, http, login, message, run, until
 
 BINARY, OFFSET = sys.argv[1], int(sys.argv[2])
+KEEP = int(sys.argv[3]) if len(sys.argv) > 3 else None
 PORTS = {node: Ports(node, OFFSET) for node in [1, 2, 3, 4]}
 USERS = ["alice@example.org", "bob@example.org"]
 SHARDS, COUNT = 4, 30
@@ -73,6 +77,11 @@ def cluster(*args, server=1, expect=0):
 
 def start(node):
     config = os.path.join(DIR, f"node-{node}", "gotthard.toml")
+    with open(config) as file:
+        text = file.read()
+    if KEEP is not None and "raft_log_entries_kept" not in text:
+        with open(config, "a") as file:
+            file.write(f"\n[limits]\nraft_log_entries_kept = {KEEP}\n")
     return Process(BINARY, "serve", "--config", config, log=os.path.join(TOP, f"node-{node}.log"))
 
 
@@ -166,6 +175,10 @@ def restart_all(processes, sent, marked):
     """What the configuration says of members is history: the log knows better."""
     for node in [1, 2, 4]:
         assert processes[node].terminate() == 0
+    if KEEP is not None:
+        with open(os.path.join(TOP, "node-4.log")) as log:
+            assert "the snapshot is installed" in log.read(), "node 4 got the log, and no snapshot"
+        shutil.rmtree(os.path.join(DIR, "node-4", "views"))
     for node in [1, 2, 4]:
         processes[node] = start(node)
     until("nodes 1, 2 and 4 agree after a restart", lambda: settled([1, 2, 4]))
