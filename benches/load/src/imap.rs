@@ -1,31 +1,144 @@
-//! The IMAP client: each connection sets and takes a flag of one message after the other (RFC 3501 §6.4.6).
+//! The IMAP client: one thread and one connection each (RFC 3501).
 
 use crate::lmtp::{REPLY_WAIT_MAX, Run, side_by_side};
 use anyhow::{Result, bail};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Messages that the flags go round over; each mailbox holds at least these.
 const MESSAGES: usize = 200;
 
-pub fn drive_store(
+pub struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+/// What one command's answer held.
+#[derive(Default)]
+pub struct Answer {
+    /// Untagged FETCH responses.
+    pub fetched: u64,
+    /// Octets of its literals.
+    pub literals: u64,
+    /// The number of the last EXISTS.
+    pub exists: Option<u64>,
+}
+
+impl Client {
+    /// Logged in, INBOX selected.
+    pub fn open(address: SocketAddr, user: &str) -> Result<Client> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(REPLY_WAIT_MAX))?;
+        let mut client = Client {
+            stream: BufReader::with_capacity(64 << 10, stream),
+        };
+        client.line()?;
+        client.command(&format!("LOGIN {user} demo"))?;
+        client.command("SELECT INBOX")?;
+        Ok(client)
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = Vec::new();
+        if self.stream.read_until(b'\n', &mut line)? == 0 {
+            bail!("the server hung up");
+        }
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+
+    pub fn send(&mut self, octets: &[u8]) -> Result<()> {
+        Ok(self.stream.get_mut().write_all(octets)?)
+    }
+
+    /// Sends a command and reads up to its tagged OK.
+    pub fn command(&mut self, text: &str) -> Result<Answer> {
+        self.send(format!("a {text}\r\n").as_bytes())?;
+        self.answer(text)
+    }
+
+    pub fn append(&mut self, message: &[u8]) -> Result<Answer> {
+        self.send(format!("a APPEND INBOX {{{}+}}\r\n", message.len()).as_bytes())?;
+        self.send(message)?;
+        self.send(b"\r\n")?;
+        self.answer("APPEND")
+    }
+
+    fn answer(&mut self, text: &str) -> Result<Answer> {
+        let mut answer = Answer::default();
+        loop {
+            let line = self.line()?;
+            if line.starts_with("a OK") {
+                return Ok(answer);
+            }
+            if line.starts_with("a ") {
+                bail!("{text}: {}", line.trim_end());
+            }
+            if line.starts_with("* ") {
+                answer.fetched += u64::from(line.contains(" FETCH ("));
+                if let Some(count) = line.strip_suffix(" EXISTS\r\n") {
+                    answer.exists = count.trim_start_matches("* ").parse().ok();
+                }
+            }
+            if let Some(octets) = literal(&line) {
+                answer.literals += octets;
+                std::io::copy(&mut (&mut self.stream).take(octets), &mut std::io::sink())?;
+            }
+        }
+    }
+
+    /// Blocks until an EXISTS comes. Within IDLE.
+    pub fn wait_exists(&mut self) -> Result<()> {
+        while !self.line()?.ends_with(" EXISTS\r\n") {}
+        Ok(())
+    }
+
+    pub fn idle(&mut self) -> Result<()> {
+        self.send(b"a IDLE\r\n")?;
+        while !self.line()?.starts_with('+') {}
+        Ok(())
+    }
+}
+
+/// The octets of a literal that follows the line.
+fn literal(line: &str) -> Option<u64> {
+    let count = line.strip_suffix("}\r\n")?;
+    count.rsplit_once('{')?.1.parse().ok()
+}
+
+/// One worker's turns until `end`, each timed; `turn` gets the number of the turn.
+pub fn turns(
+    end: Instant,
+    run: &mut Run,
+    mut turn: impl FnMut(usize, &mut Run) -> Result<()>,
+) -> Result<()> {
+    let mut at = 0;
+    while Instant::now() < end {
+        let begun = Instant::now();
+        turn(at, run)?;
+        run.latencies_us.push(begun.elapsed().as_micros() as u64);
+        run.ended.push(Instant::now());
+        run.operations += 1;
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Opens a client for each connection and lets `work` use it.
+pub fn drive(
     addresses: &[SocketAddr],
     users: &[String],
     connections: usize,
     time: Duration,
+    work: impl Fn(usize, Client, Instant, &mut Run) -> Result<()> + Sync,
 ) -> Run {
-    let end = Instant::now() + time;
     side_by_side(connections, |worker| {
         let mut run = Run::default();
+        let address = addresses[worker % addresses.len()];
         let user = &users[worker % users.len()];
-        if let Err(error) = store(
-            addresses[worker % addresses.len()],
-            user,
-            worker,
-            end,
-            &mut run,
-        ) {
+        let done = Client::open(address, user)
+            .and_then(|client| work(worker, client, Instant::now() + time, &mut run));
+        if let Err(error) = done {
             run.failed += 1;
             run.first_error = Some(error.to_string());
         }
@@ -33,58 +146,41 @@ pub fn drive_store(
     })
 }
 
-fn store(
-    address: SocketAddr,
-    user: &str,
-    worker: usize,
-    end: Instant,
-    run: &mut Run,
-) -> Result<()> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(REPLY_WAIT_MAX))?;
-    let mut connection = BufReader::new(stream);
-    let mut greeting = String::new();
-    connection.read_line(&mut greeting)?;
-    command(&mut connection, &format!("LOGIN {user} demo"))?;
-    command(&mut connection, "SELECT INBOX")?;
-    let mut at = worker * 7;
-    while Instant::now() < end {
-        let sign = if (at / MESSAGES).is_multiple_of(2) {
-            '+'
-        } else {
-            '-'
+/// Each turn sets or takes a flag of one message after the other (RFC 3501 §6.4.6).
+pub fn store(worker: usize, mut client: Client, end: Instant, run: &mut Run) -> Result<()> {
+    turns(end, run, |turn, run| {
+        let at = turn + worker * 7;
+        let sign = match (at / MESSAGES).is_multiple_of(2) {
+            true => '+',
+            false => '-',
         };
         let number = at % MESSAGES + 1;
-        let begun = Instant::now();
-        command(
-            &mut connection,
-            &format!("STORE {number} {sign}FLAGS.SILENT (\\Flagged)"),
-        )?;
-        run.latencies_us.push(begun.elapsed().as_micros() as u64);
         // A flag change is about its line; only the ratio of bytes written to it would mean nothing.
         run.bytes += 1;
-        at += 1;
-    }
-    command(&mut connection, "LOGOUT")
+        client.command(&format!("STORE {number} {sign}FLAGS.SILENT (\\Flagged)"))?;
+        Ok(())
+    })
 }
 
-/// Sends a command and reads up to its tagged OK.
-fn command(connection: &mut BufReader<TcpStream>, text: &str) -> Result<()> {
-    connection
-        .get_mut()
-        .write_all(format!("a {text}\r\n").as_bytes())?;
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if connection.read_line(&mut line)? == 0 {
-            bail!("the server hung up at {text}");
-        }
-        if line.starts_with("a OK") {
-            return Ok(());
-        }
-        if line.starts_with("a ") {
-            bail!("{text}: {}", line.trim_end());
-        }
+/// All of the mailbox at each turn; the operations are messages.
+pub fn fetch(items: &str, mut client: Client, end: Instant, run: &mut Run) -> Result<()> {
+    turns(end, run, |_, run| {
+        let answer = client.command(&format!("FETCH 1:* {items}"))?;
+        run.operations += answer.fetched.saturating_sub(1);
+        run.bytes += answer.literals;
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal;
+
+    #[test]
+    fn literals_are_found_at_the_end_of_a_line() {
+        let check = |line, expect| assert_eq!(literal(line), expect, "{line}");
+        check("* 1 FETCH (BODY[] {310}\r\n", Some(310));
+        check("* 1 FETCH (FLAGS ())\r\n", None);
+        check("* 1 FETCH (X {a}\r\n", None);
     }
 }

@@ -10,8 +10,12 @@ pub const REPLY_WAIT_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub struct Run {
-    /// Sorted.
+    /// Of each turn; sorted at the end.
     pub latencies_us: Vec<u64>,
+    /// When each turn ended.
+    pub ended: Vec<Instant>,
+    /// What the turns did in all; a turn may do many things.
+    pub operations: u64,
     pub bytes: u64,
     pub failed: u64,
     pub first_error: Option<String>,
@@ -51,11 +55,14 @@ pub fn side_by_side(connections: usize, work: impl Fn(usize) -> Run + Sync) -> R
     sum.elapsed = begun.elapsed();
     for part in parts {
         sum.latencies_us.extend(part.latencies_us);
+        sum.ended.extend(part.ended);
+        sum.operations += part.operations;
         sum.bytes += part.bytes;
         sum.failed += part.failed;
         sum.first_error = sum.first_error.or(part.first_error);
     }
     sum.latencies_us.sort_unstable();
+    sum.ended.sort_unstable();
     sum
 }
 
@@ -68,29 +75,27 @@ pub fn drive(
 ) -> Run {
     let end = Instant::now() + time;
     side_by_side(connections, |worker| {
-        work(
-            addresses[worker % addresses.len()],
-            recipients,
-            worker,
-            connections,
-            messages,
-            end,
-        )
+        let address = addresses[worker % addresses.len()];
+        let until = |_, _: &Run| Instant::now() < end;
+        deliver_some(address, recipients, worker, connections, messages, until)
     })
 }
 
-fn work(
+/// One worker's deliveries, as long as `goes_on` (it gets their number, and what was done) says so.
+pub fn deliver_some(
     address: SocketAddr,
     recipients: &[String],
     worker: usize,
     step: usize,
     messages: &[Vec<u8>],
-    end: Instant,
+    goes_on: impl Fn(usize, &Run) -> bool,
 ) -> Run {
     let mut run = Run::default();
     let mut connection = None;
     let mut at = worker;
-    while Instant::now() < end {
+    let mut turn = 0;
+    while goes_on(turn, &run) {
+        turn += 1;
         let message = &messages[at % messages.len()];
         let recipient = &recipients[at % recipients.len()];
         at += step;
@@ -102,6 +107,8 @@ fn work(
         match sent {
             Ok(open) => {
                 run.latencies_us.push(begun.elapsed().as_micros() as u64);
+                run.ended.push(Instant::now());
+                run.operations += 1;
                 run.bytes += message.len() as u64;
                 connection = Some(open);
             }
@@ -119,9 +126,9 @@ fn work(
     run
 }
 
-type Connection = BufReader<TcpStream>;
+pub type Connection = BufReader<TcpStream>;
 
-fn connect(address: SocketAddr) -> Result<Connection> {
+pub fn connect(address: SocketAddr) -> Result<Connection> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(REPLY_WAIT_MAX))?;
@@ -134,7 +141,7 @@ fn connect(address: SocketAddr) -> Result<Connection> {
     Ok(connection)
 }
 
-fn deliver(mut connection: Connection, recipient: &str, message: &[u8]) -> Result<Connection> {
+pub fn deliver(mut connection: Connection, recipient: &str, message: &[u8]) -> Result<Connection> {
     let head = format!("MAIL FROM:<bench@example.net>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n");
     connection.get_mut().write_all(head.as_bytes())?;
     expect(&mut connection, "250")?;

@@ -1,31 +1,35 @@
-//! The load driver: deliveries and flag changes of Gotthard (one node; three in two sites) and of Dovecot in turn, in one run.
-//! Enters: a release binary and a corpus. Leaves: a Markdown table with ratios, CPU per delivery and bytes written.
-//! It must never know what it measures from inside: it speaks LMTP and IMAP, and reads the kernel's account of processes.
+//! The load driver: Gotthard (one node; three in two sites) and Dovecot in turn, in one run, over LMTP and IMAP.
+//! Enters: a release binary and a corpus. Leaves: Markdown tables with ratios, CPU per operation, bytes written, pauses.
+//! It must never know what it measures from inside: it speaks the clients' protocols, and reads the kernel's accounts.
 //! Programs that it starts live in temporary folders and end with it.
-//! Read first: `peers.rs`, then `lmtp.rs`.
+//! Read first: `work.rs`, then `peers.rs`.
 
+mod flushes;
 mod imap;
 mod lmtp;
 mod peers;
 mod report;
+mod settled;
 mod usage;
+mod work;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use peers::{Peer, PeerKind};
-use report::{Cell, Measured, Workload};
+use report::{Cell, Measured};
 use std::path::PathBuf;
 use std::time::Duration;
+use work::{ROWS, Row, Unit, Workload};
 
 #[derive(Parser)]
 #[command(
-    about = "Gotthard beside Dovecot: LMTP deliveries and IMAP flag changes per second, latency, CPU and bytes written, in one run"
+    about = "Gotthard beside Dovecot in one run: rates, latency, CPU, bytes written, flushes, pauses"
 )]
 struct Cli {
     /// The release binary; `cargo xtask bench` sets it.
     #[arg(long, env = "GOTTHARD_BIN")]
     gotthard: PathBuf,
-    /// A folder of .eml files: `cargo xtask corpus` makes one.
+    /// A folder of .eml files: `cargo xtask corpus` makes one, `cargo xtask corpus mix` one with attachments.
     #[arg(long, default_value = "corpus")]
     corpus: PathBuf,
     /// Seconds for each cell.
@@ -34,9 +38,18 @@ struct Cli {
     /// Turns over all systems (A B C A B C …); medians are shown.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Client connections.
+    /// Client connections of deliveries, APPEND and flag changes.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     connections: Vec<usize>,
+    /// Only these workloads.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Workload>,
+    /// Instead: count flushes per delivery with strace.
+    #[arg(long, conflicts_with = "settled_mb")]
+    flushes: bool,
+    /// Instead: deliver so many MB over 64 connections, wait until the disk is quiet, and tell what was written.
+    #[arg(long)]
+    settled_mb: Option<u64>,
     /// Also write the report here.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -48,30 +61,68 @@ const MESSAGES_MAX: usize = 10_000;
 fn main() -> Result<()> {
     let cli = Cli::parse();
     let messages = load(&cli.corpus)?;
-    let mut cells: Vec<Cell> = Vec::new();
-    for round in 0..cli.rounds {
-        for kind in PeerKind::ALL {
-            eprintln!("round {} of {}: {}", round + 1, cli.rounds, kind.name());
-            let peer = Peer::start(kind, &cli.gotthard)?;
-            for workload in Workload::ALL {
-                for &connections in &cli.connections {
-                    let time = Duration::from_secs(cli.seconds);
-                    let measured = measure(&peer, workload, connections, &messages, time)?;
-                    eprintln!(
-                        "  {}, {connections} connections: {measured:?}",
-                        workload.name()
-                    );
-                    report::add(&mut cells, workload, kind, connections, measured);
-                }
-            }
-        }
-    }
-    let text = report::markdown(&cells, &cli.corpus, cli.rounds, cli.seconds);
+    let head = report::head(&cli.corpus);
+    let body = if cli.flushes {
+        count_flushes(&cli, &messages)?
+    } else if let Some(megabytes) = cli.settled_mb {
+        settle(&cli, &messages, megabytes << 20)?
+    } else {
+        measure_all(&cli, &messages)?
+    };
+    let text = head + &body;
     println!("{text}");
     if let Some(out) = &cli.out {
         std::fs::write(out, &text).with_context(|| format!("cannot write {}", out.display()))?;
     }
     Ok(())
+}
+
+fn measure_all(cli: &Cli, messages: &[Vec<u8>]) -> Result<String> {
+    let wanted = |row: &&Row| cli.only.is_empty() || cli.only.contains(&row.workload);
+    let rows: Vec<&Row> = ROWS.iter().filter(wanted).collect();
+    let mut cells: Vec<Cell> = Vec::new();
+    for round in 0..cli.rounds {
+        for kind in PeerKind::ALL {
+            eprintln!("round {} of {}: {}", round + 1, cli.rounds, kind.name());
+            let peer = Peer::start(kind, &cli.gotthard)?;
+            let filled = work::prepare(&peer, messages);
+            if filled.failed > 0 {
+                bail!("{} cannot be filled: {:?}", kind.name(), filled.first_error);
+            }
+            for row in &rows {
+                let fixed = row.connections.map(|connections| vec![connections]);
+                for connections in fixed.as_ref().unwrap_or(&cli.connections) {
+                    let time = Duration::from_secs(cli.seconds);
+                    let measured = measure(&peer, row, *connections, messages, time)?;
+                    eprintln!("  {}, {connections} connections: {measured:?}", row.title);
+                    report::add(&mut cells, row.workload, kind, *connections, measured);
+                }
+            }
+        }
+    }
+    Ok(report::tables(&cells, &rows, cli.rounds, cli.seconds))
+}
+
+fn count_flushes(cli: &Cli, messages: &[Vec<u8>]) -> Result<String> {
+    let mut counted = Vec::new();
+    for kind in PeerKind::ALL {
+        for connections in &cli.connections {
+            eprintln!("{}, {connections} connections", kind.name());
+            let time = Duration::from_secs(cli.seconds);
+            let count = flushes::count(kind, &cli.gotthard, *connections, messages, time)?;
+            counted.push(count);
+        }
+    }
+    Ok(report::flushes(&counted))
+}
+
+fn settle(cli: &Cli, messages: &[Vec<u8>], bytes: u64) -> Result<String> {
+    let mut all = Vec::new();
+    for kind in PeerKind::ALL {
+        eprintln!("{}: {} MB", kind.name(), bytes >> 20);
+        all.push(settled::deliver(kind, &cli.gotthard, messages, bytes)?);
+    }
+    Ok(report::settled(&all))
 }
 
 fn load(folder: &std::path::Path) -> Result<Vec<Vec<u8>>> {
@@ -98,33 +149,28 @@ fn load(folder: &std::path::Path) -> Result<Vec<Vec<u8>>> {
 
 fn measure(
     peer: &Peer,
-    workload: Workload,
+    row: &Row,
     connections: usize,
     messages: &[Vec<u8>],
     time: Duration,
 ) -> Result<Measured> {
     let before = usage::of(&peer.pids()?);
-    let run = match workload {
-        Workload::Deliver => lmtp::drive(
-            &peer.addresses,
-            &peer.recipients,
-            connections,
-            messages,
-            time,
-        ),
-        Workload::Store => imap::drive_store(&peer.imap, &peer.recipients, connections, time),
-    };
+    let run = work::run(peer, row.workload, connections, messages, time);
     let after = usage::of(&peer.pids()?);
-    let done = run.latencies_us.len() as u64;
-    if done == 0 {
+    if run.operations == 0 {
         bail!("{} did nothing: {:?}", peer.kind.name(), run.first_error);
     }
+    let amount = match row.unit {
+        Unit::Operations => run.operations as f64,
+        Unit::Megabytes => run.bytes as f64 / 1e6,
+    };
     Ok(Measured {
-        per_second: done as f64 / run.elapsed.as_secs_f64(),
+        per_second: amount / run.elapsed.as_secs_f64(),
         p50_ms: report::percentile(&run.latencies_us, 50) as f64 / 1000.0,
         p99_ms: report::percentile(&run.latencies_us, 99) as f64 / 1000.0,
         worst_ms: report::percentile(&run.latencies_us, 100) as f64 / 1000.0,
-        cpu_ms: (after.cpu_ms.saturating_sub(before.cpu_ms)) as f64 / done as f64,
+        pause_ms: report::worst_pause_ms(&run) as f64,
+        cpu_ms: after.cpu_ms.saturating_sub(before.cpu_ms) as f64 / amount,
         written_per_byte: after.written.saturating_sub(before.written) as f64 / run.bytes as f64,
         failed: run.failed,
     })

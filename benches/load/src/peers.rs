@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -125,6 +126,34 @@ impl Peer {
             thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// The account whose mailbox is read from, and does not grow.
+    pub fn reader(&self) -> &str {
+        ACCOUNTS[2]
+    }
+
+    /// Those that mail goes to.
+    pub fn writers(&self) -> &[String] {
+        &self.recipients[..2]
+    }
+
+    /// Bytes of all its files.
+    pub fn at_rest(&self) -> Result<u64> {
+        let mut sum = 0;
+        let mut folders = vec![self._folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                // A file may go while we look.
+                let Ok(meta) = entry.metadata() else { continue };
+                match meta.is_dir() {
+                    true => folders.push(entry.path()),
+                    false => sum += meta.blocks() * 512,
+                }
+            }
+        }
+        Ok(sum)
     }
 
     /// All processes that serve, at this moment.

@@ -1,6 +1,10 @@
-//! Medians of rounds as a Markdown table, with ratios to Dovecot.
+//! Medians of rounds as Markdown tables, with ratios to Dovecot.
 
+use crate::flushes::Counted;
+use crate::lmtp::Run;
 use crate::peers::PeerKind;
+use crate::settled::Settled;
+use crate::work::{Row, Workload};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
@@ -11,27 +15,11 @@ pub struct Measured {
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub worst_ms: f64,
+    /// The longest time in which no connection was answered.
+    pub pause_ms: f64,
     pub cpu_ms: f64,
     pub written_per_byte: f64,
     pub failed: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Workload {
-    Deliver,
-    Store,
-}
-
-impl Workload {
-    /// In this order: flags need messages.
-    pub const ALL: [Workload; 2] = [Workload::Deliver, Workload::Store];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Workload::Deliver => "LMTP deliveries",
-            Workload::Store => "IMAP flag changes",
-        }
-    }
 }
 
 pub struct Cell {
@@ -68,6 +56,12 @@ pub fn percentile(sorted: &[u64], percent: usize) -> u64 {
     sorted.get(rank - 1).copied().unwrap_or(0)
 }
 
+/// Between two turns that ended one after the other, over all connections.
+pub fn worst_pause_ms(run: &Run) -> u64 {
+    let gaps = run.ended.windows(2).map(|pair| pair[1] - pair[0]);
+    gaps.max().map_or(0, |gap| gap.as_millis() as u64)
+}
+
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
@@ -80,8 +74,8 @@ impl Cell {
     }
 }
 
-pub fn markdown(cells: &[Cell], corpus: &Path, rounds: usize, seconds: u64) -> String {
-    let mut out = String::from("# Deliveries and flag changes beside Dovecot\n\n");
+/// What was measured, where, and how to do it again.
+pub fn head(corpus: &Path) -> String {
     let commit = first_line(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
     let kernel = first_line(Command::new("uname").arg("-r"));
     let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
@@ -89,44 +83,101 @@ pub fn markdown(cells: &[Cell], corpus: &Path, rounds: usize, seconds: u64) -> S
         .file_name()
         .and_then(|n| n.to_str())
         .unwrap_or("corpus");
-    let _ = writeln!(
-        out,
-        "Commit {commit}, Linux {kernel}, {cores} cores, loopback; corpus `{corpus}`; {rounds} rounds in turn, {seconds} s a cell, medians.\n\
-         Dovecot: mdbox, `mail_fsync=always`. Command: `cargo xtask bench`.\n"
-    );
-    for workload in Workload::ALL {
-        let _ = writeln!(out, "## {}\n", workload.name());
-        out.push_str("| system | connections | per second | × Dovecot | p50 ms | p99 ms | worst ms | server CPU ms each | written/byte | failed |\n");
-        out.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
-        for cell in cells.iter().filter(|cell| cell.workload == workload) {
-            let rate = cell.median(|m| m.per_second);
-            let dovecot = cells.iter().find(|c| {
-                c.kind == PeerKind::Dovecot
-                    && c.workload == workload
-                    && c.connections == cell.connections
-            });
-            let ratio = dovecot.map_or("–".to_owned(), |d| {
-                format!("{:.1}", rate / d.median(|m| m.per_second))
-            });
-            let written = match workload {
-                Workload::Deliver => format!("{:.2}", cell.median(|m| m.written_per_byte)),
-                Workload::Store => "–".to_owned(),
-            };
-            let failed: u64 = cell.rounds.iter().map(|m| m.failed).sum();
-            let _ = writeln!(
-                out,
-                "| {} | {} | {:.0} | {ratio} | {:.2} | {:.1} | {:.0} | {:.2} | {} | {failed} |",
-                cell.kind.name(),
-                cell.connections,
-                rate,
-                cell.median(|m| m.p50_ms),
-                cell.median(|m| m.p99_ms),
-                cell.median(|m| m.worst_ms),
-                cell.median(|m| m.cpu_ms),
-                written,
-            );
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('/') && !arg.contains("results/"))
+        .collect();
+    format!(
+        "# Gotthard beside Dovecot\n\nCommit {commit}, Linux {kernel}, {cores} cores, loopback; corpus `{corpus}`. \
+         Dovecot: mdbox, `mail_fsync=always`. Command: `cargo xtask bench -- {}`.\n\n",
+        args.join(" ")
+    )
+}
+
+pub fn tables(cells: &[Cell], rows: &[&Row], rounds: usize, seconds: u64) -> String {
+    let mut out = format!("{rounds} rounds in turn, {seconds} s a cell, medians.\n\n");
+    for row in rows {
+        let _ = writeln!(out, "## {}\n", row.title);
+        out.push_str("| system | connections | per second | × Dovecot | p50 ms | p99 ms | worst ms | longest pause ms | server CPU ms each | written/byte | failed |\n");
+        out.push_str("|---|---|---|---|---|---|---|---|---|---|---|\n");
+        for cell in cells.iter().filter(|cell| cell.workload == row.workload) {
+            line(&mut out, cell, cells, row);
         }
         out.push('\n');
+    }
+    out
+}
+
+fn line(out: &mut String, cell: &Cell, cells: &[Cell], row: &Row) {
+    let rate = cell.median(|m| m.per_second);
+    let dovecot = cells.iter().find(|c| {
+        c.kind == PeerKind::Dovecot
+            && c.workload == row.workload
+            && c.connections == cell.connections
+    });
+    let ratio = dovecot.map_or("–".to_owned(), |d| {
+        format!("{:.1}", rate / d.median(|m| m.per_second))
+    });
+    let written = match row.writes {
+        true => format!("{:.2}", cell.median(|m| m.written_per_byte)),
+        false => "–".to_owned(),
+    };
+    let failed: u64 = cell.rounds.iter().map(|m| m.failed).sum();
+    let _ = writeln!(
+        out,
+        "| {} | {} | {:.0} | {ratio} | {:.2} | {:.1} | {:.0} | {:.0} | {:.3} | {} | {failed} |",
+        cell.kind.name(),
+        cell.connections,
+        rate,
+        cell.median(|m| m.p50_ms),
+        cell.median(|m| m.p99_ms),
+        cell.median(|m| m.worst_ms),
+        cell.median(|m| m.pause_ms),
+        cell.median(|m| m.cpu_ms),
+        written,
+    );
+}
+
+pub fn flushes(counted: &[Counted]) -> String {
+    let mut out = String::from(
+        "Counted by `strace -f -c` on all server processes while deliveries run (which it slows down).\n\n\
+         | system | connections | deliveries | flushes | flushes per delivery |\n|---|---|---|---|---|\n",
+    );
+    for count in counted {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {:.3} |",
+            count.kind.name(),
+            count.connections,
+            count.deliveries,
+            count.flushes,
+            count.flushes as f64 / count.deliveries as f64
+        );
+    }
+    out
+}
+
+pub fn settled(all: &[Settled]) -> String {
+    let mut out = String::from(
+        "64 connections; then nothing, until less than 1 MiB was written in 10 s. Written: by the processes' own account \
+         (`/proc/PID/io`). At rest: all files, log and views included, less what was there before the first message.\n\n\
+         | system | MB of mail | messages | per second | longest pause ms | written per byte | … and replica | at rest per byte | … and replica |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+    );
+    for row in all {
+        let (bytes, replicas) = (row.bytes as f64, row.replicas as f64);
+        let (written, at_rest) = (row.written as f64 / bytes, row.at_rest as f64 / bytes);
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {:.0} | {} | {written:.2} | {:.2} | {at_rest:.3} | {:.3} |",
+            row.kind.name(),
+            row.bytes >> 20,
+            row.messages,
+            row.messages as f64 / row.seconds,
+            row.worst_pause_ms,
+            written / replicas,
+            at_rest / replicas,
+        );
     }
     out
 }
