@@ -270,12 +270,13 @@ fn dovecot(folder: &Path) -> Result<Command> {
     let text = format!(
         "protocols = lmtp imap\nbase_dir = {base}\nstate_dir = {base}\nlog_path = {log}\nssl = no\ndisable_plaintext_auth = no\n\
          mail_location = mdbox:~/mdbox\nmail_fsync = always\nfirst_valid_uid = 1\nmail_uid = {user}\nmail_gid = {user}\n\
-         default_client_limit = 1000\n\
+         default_client_limit = 1000\nmail_max_userip_connections = 1000\n\
+         service imap {{\n  process_limit = 256\n}}\n\
          passdb {{\n  driver = static\n  args = password=demo\n}}\n\
          userdb {{\n  driver = static\n  args = uid={user} gid={user} home={mail}/%u allow_all_users=yes\n}}\n\
          protocol lmtp {{\n  postmaster_address = postmaster@example.org\n}}\n\
          service lmtp {{\n  process_limit = 128\n  inet_listener lmtp {{\n    address = 127.0.0.1\n    port = {DOVECOT_LMTP}\n  }}\n}}\n\
-         service imap-login {{\n  inet_listener imap {{\n    address = 127.0.0.1\n    port = {DOVECOT_IMAP}\n  }}\n  inet_listener imaps {{\n    port = 0\n  }}\n}}\n",
+         service imap-login {{\n  process_limit = 256\n  inet_listener imap {{\n    address = 127.0.0.1\n    port = {DOVECOT_IMAP}\n  }}\n  inet_listener imaps {{\n    port = 0\n  }}\n}}\n",
         base = base.display(),
         log = folder.join("log").display(),
         mail = mail.display(),
