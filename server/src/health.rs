@@ -12,7 +12,6 @@ use gateway_session::Sessions;
 use raft_api::{Group, GroupStatus, Inbound, MemberStatus, Mode, NodeId, NodeInfo, Role, ShardId};
 use raft_log::Journal;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +22,8 @@ pub const CONTACT_MS_MAX: u64 = 5_000;
 pub const QUESTION: &[u8] = b"shards";
 pub const ASK_MAX: Duration = Duration::from_secs(2);
 const LAG_EVENTS_MAX: u64 = 10_000;
+/// Mailboxes in quarantine that are named, for each shard; each takes an operator's attention.
+const QUARANTINED_SHOWN_MAX: usize = 20;
 /// After a start the leaders are waited for, so that the first sessions see what was acknowledged last. An election
 /// takes 1.4 s at worst; without a quorum the node is ready all the same, and serves copies.
 const LEADERS_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -155,6 +156,27 @@ impl NodeHealth {
         }
     }
 
+    /// As this node's replicas have it: all replicas have the same.
+    pub fn quarantined(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        for (id, shard) in &self.shards {
+            match shard.view().quarantined(QUARANTINED_SHOWN_MAX) {
+                Ok(found) => texts.extend(found.into_iter().map(|one| {
+                    let what = match one.mailbox {
+                        Some(mailbox) => {
+                            format!("mailbox {} of account {}", mailbox.0, one.account.0)
+                        }
+                        None => format!("account {}", one.account.0),
+                    };
+                    let entry = format!("{}.{}", one.term, one.index);
+                    format!("{what} in shard {id} takes no changes since entry {entry}")
+                })),
+                Err(error) => tracing::warn!(shard = id.0, %error, "quarantine cannot be read"),
+            }
+        }
+        texts
+    }
+
     fn problems(&self, statuses: &[GroupStatus], shards: &[ShardHealth]) -> Vec<Problem> {
         let mut found: BTreeMap<(&'static str, String), ()> = BTreeMap::new();
         let without: Vec<u32> = statuses
@@ -200,6 +222,9 @@ impl NodeHealth {
         if !differ.is_empty() {
             let text = format!("replicas of shards {differ:?} differ at one position");
             found.insert(("digest_mismatch", text), ());
+        }
+        for text in self.quarantined() {
+            found.insert(("mailbox_quarantined", text), ());
         }
         let mut seen = self.seen.lock();
         let now = SystemClock.now().0;
@@ -323,75 +348,6 @@ impl HealthSource for NodeHealth {
     }
 
     fn metrics(&self) -> String {
-        let mut out = String::new();
-        let stats = self.journal.stats();
-        let mut gauge = |name: &str, help: &str, kind: &str, value: u64| {
-            let _ = writeln!(
-                out,
-                "# HELP gotthard_{name} {help}\n# TYPE gotthard_{name} {kind}\ngotthard_{name} {value}"
-            );
-        };
-        gauge(
-            "journal_flushes_total",
-            "Flushes of journal files.",
-            "counter",
-            stats.flushes,
-        );
-        gauge(
-            "journal_batches_total",
-            "Batches written to the journal.",
-            "counter",
-            stats.batches,
-        );
-        gauge(
-            "journal_written_bytes_total",
-            "Bytes written to the journal.",
-            "counter",
-            stats.bytes_written,
-        );
-        gauge(
-            "journal_entries_total",
-            "Entries written to the journal.",
-            "counter",
-            stats.entries_written,
-        );
-        gauge(
-            "journal_segments",
-            "Segment files with frames.",
-            "gauge",
-            stats.segments,
-        );
-        gauge(
-            "journal_disk_bytes",
-            "Length of all files of the journal.",
-            "gauge",
-            stats.bytes_on_disk,
-        );
-        gauge(
-            "sessions",
-            "Open client sessions.",
-            "gauge",
-            self.sessions.list().len() as u64,
-        );
-        gauge(
-            "journal_holes",
-            "Shards whose log cannot be proven complete here.",
-            "gauge",
-            self.journal.holes().len() as u64,
-        );
-        let _ = writeln!(
-            out,
-            "# HELP gotthard_shard_visible Highest index that may be shown.\n# TYPE gotthard_shard_visible gauge"
-        );
-        for status in self.groups.values().map(|group| group.status()) {
-            if let Some(visible) = status.visible {
-                let _ = writeln!(
-                    out,
-                    "gotthard_shard_visible{{shard=\"{}\"}} {}",
-                    status.shard, visible.0
-                );
-            }
-        }
-        out
+        crate::metrics::text(self)
     }
 }

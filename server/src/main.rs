@@ -18,6 +18,7 @@ mod identity;
 mod import;
 mod listen;
 mod membership;
+mod metrics;
 mod node_folder;
 mod outcomes;
 mod serve;

@@ -13,7 +13,7 @@ use prost::Message;
 pub(crate) enum Stop {
     /// Nothing was changed; part of the outcome.
     Refused(Refusal),
-    /// The node must stop.
+    /// Not for this event to decide.
     Rows(RowsError),
 }
 
@@ -53,10 +53,18 @@ impl Context<'_> {
 
     pub fn mailbox(&self, mailbox: u64) -> Step<MailboxRecord> {
         let key = self.scope.by_number(tag::MAILBOX, mailbox);
-        Ok(rows::get(self.rows, &key)?.ok_or(Refusal::NoSuchMailbox)?)
+        let record: MailboxRecord = rows::get(self.rows, &key)?.ok_or(Refusal::NoSuchMailbox)?;
+        match record.is_sound() {
+            true => Ok(record),
+            false => Err(RowsError::breach(&key, "MBX-9: the mailbox contradicts itself").into()),
+        }
     }
 
     pub fn put_mailbox(&mut self, mailbox: u64, record: &MailboxRecord) {
+        assert!(
+            record.is_sound(),
+            "MBX-9: mailbox {mailbox} would contradict itself"
+        );
         self.put(self.scope.by_number(tag::MAILBOX, mailbox), record);
     }
 

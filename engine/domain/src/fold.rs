@@ -4,14 +4,16 @@
 use crate::context::{Context, Step, Stop};
 use crate::keys::Scope;
 use crate::outcomes::Ids;
+use crate::quarantine::{self, Met};
 use crate::records::{AccountRecord, ShardRecord};
 use crate::rows::{self, Rows, RowsError, RowsMut};
 use crate::{account, chunks, directory, flags, mailbox, messages, outcomes};
 use engine_events::limits::EVENTS_PER_COMMAND_MAX;
 use engine_events::{Event, EventOutcome, Kind, Outcome, Payload, Refusal};
-use engine_types::{AccountId, CommandId, ModSeq, UnixMillis};
+use engine_types::{AccountId, CommandId, MailboxId, ModSeq, UnixMillis};
 use prost::Message;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The control group's shard: it alone folds the directory.
 pub(crate) const CONTROL_SHARD: u32 = 0;
@@ -29,6 +31,19 @@ pub struct Folded {
     pub outcome: Outcome,
     /// Accounts whose MODSEQ rose, each with its MODSEQ afterwards; ascending.
     pub touched: Vec<(AccountId, ModSeq)>,
+    /// What this payload brought into quarantine. Before its changes are written, the replica makes sure that its rows
+    /// are those of all replicas, and stops if they are not.
+    pub breaches: Vec<Breach>,
+}
+
+/// A poison event: it changed nothing, and what it met is closed to changes from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    pub account: AccountId,
+    /// `None`: the account as a whole.
+    pub mailbox: Option<MailboxId>,
+    /// For this replica's log.
+    pub detail: String,
 }
 
 /// What one payload's events share.
@@ -41,6 +56,29 @@ struct Run<'a> {
     touched: BTreeMap<AccountId, ModSeq>,
     asked: usize,
     repeated: usize,
+    breaches: Vec<Breach>,
+}
+
+/// What one mail event did.
+struct Mailed {
+    outcome: EventOutcome,
+    /// The account's MODSEQ, if it rose.
+    touched: Option<ModSeq>,
+    is_repeated: bool,
+}
+
+impl Mailed {
+    fn new(outcome: EventOutcome) -> Mailed {
+        Mailed {
+            outcome,
+            touched: None,
+            is_repeated: false,
+        }
+    }
+
+    fn refused(refusal: Refusal) -> Mailed {
+        Mailed::new(EventOutcome::refused(refusal))
+    }
 }
 
 /// Pure: the same rows, position and payload give the same rows and outcome.
@@ -67,6 +105,7 @@ pub fn apply(rows: &mut dyn RowsMut, at: At, payload: &Payload) -> Result<Folded
         touched: BTreeMap::new(),
         asked: 0,
         repeated: 0,
+        breaches: Vec::new(),
     };
     let mut outcomes = Vec::with_capacity(events.len());
     for ordinal in 0..events.len() {
@@ -83,6 +122,7 @@ pub fn apply(rows: &mut dyn RowsMut, at: At, payload: &Payload) -> Result<Folded
             repeated: run.asked > 0 && run.asked == run.repeated,
         },
         touched: run.touched.into_iter().collect(),
+        breaches: run.breaches,
     })
 }
 
@@ -114,7 +154,7 @@ impl Run<'_> {
         self.asked += 1;
         match (self.at.shard == CONTROL_SHARD, of_directory(kind)) {
             (true, true) => self.fold_directory(rows, ordinal, kind),
-            (false, false) => self.fold_mail(rows, ordinal, event, kind),
+            (false, false) => self.fold_guarded(rows, ordinal, event, kind),
             _ => Ok(EventOutcome::refused(Refusal::WrongShard)),
         }
     }
@@ -144,44 +184,107 @@ impl Run<'_> {
         Ok(outcome)
     }
 
-    /// A refusal for want of the account or of its epoch is not kept: the sender asks again elsewhere, or with the
-    /// right epoch, under the same id.
-    fn fold_mail(
+    /// Whatever an event meets in an account's rows ends with its mailbox. It changes all that it asks for, or nothing.
+    fn fold_guarded(
         &mut self,
         rows: &mut dyn RowsMut,
         ordinal: usize,
         event: &Event,
         kind: &Kind,
     ) -> Result<EventOutcome, RowsError> {
+        rows.save_point();
+        // A panic leaves rows half changed: they are taken back below. Nothing else is changed within.
+        let folded = catch_unwind(AssertUnwindSafe(|| {
+            self.fold_mail(rows, ordinal, event, kind)
+        }));
+        let met = match folded {
+            Ok(Ok((mailed, shard))) => {
+                self.shard = shard;
+                self.repeated += usize::from(mailed.is_repeated);
+                let rose = mailed.touched.map(|rose| (AccountId(event.account), rose));
+                self.touched.extend(rose);
+                return Ok(mailed.outcome);
+            }
+            Ok(Err(RowsError::Breach { key, detail })) => Met::Row(key, detail),
+            Ok(Err(error @ RowsError::Store(_))) => return Err(error),
+            Err(panic) => Met::Panic(panic),
+        };
+        rows.undo();
+        let closed = quarantine::close(rows, self.at, &mut self.shard, event, kind, met)?;
+        self.breaches.extend(closed);
+        Ok(EventOutcome::refused(Refusal::Quarantined))
+    }
+
+    /// A refusal for want of the account or of its epoch is not kept: the sender asks again elsewhere, or with the
+    /// right epoch, under the same id. Nor is that of a mailbox in quarantine. With the shard's head as it is to be.
+    fn fold_mail(
+        &self,
+        rows: &mut dyn RowsMut,
+        ordinal: usize,
+        event: &Event,
+        kind: &Kind,
+    ) -> Result<(Mailed, ShardRecord), RowsError> {
+        let mut shard = self.shard;
         let scope = Scope {
             shard: self.at.shard,
             account: event.account,
         };
         let ids = Ids::of(self.command, ordinal, kind);
         if event.account == 0 {
-            return Ok(EventOutcome::refused(Refusal::Invalid));
+            return Ok((Mailed::refused(Refusal::Invalid), shard));
         }
         let old: Option<AccountRecord> = rows::get(rows, &scope.head())?;
         if old.is_some()
             && let Some(known) = outcomes::known(rows, scope, ids, self.log_time_ms)?
         {
-            self.repeated += 1;
-            return Ok(known);
+            let is_repeated = true;
+            let mailed = Mailed::new(known);
+            return Ok((
+                Mailed {
+                    is_repeated,
+                    ..mailed
+                },
+                shard,
+            ));
         }
-        match (kind, &old) {
-            (Kind::AccountOpened(_), _) => {}
-            (_, None) => return Ok(EventOutcome::refused(Refusal::NoSuchAccount)),
-            (_, Some(old)) if old.epoch != event.epoch => {
-                return Ok(EventOutcome::refused(Refusal::WrongShard));
+        let refusal = match (kind, &old) {
+            (Kind::AccountOpened(_), _) => None,
+            (_, None) => Some(Refusal::NoSuchAccount),
+            (_, Some(old)) => (old.epoch != event.epoch).then_some(Refusal::WrongShard),
+        };
+        let mut named = Vec::new();
+        if refusal.is_none() && shard.quarantined > 0 {
+            if quarantine::refuses(rows, scope, kind)? {
+                return Ok((Mailed::refused(Refusal::Quarantined), shard));
             }
-            (Kind::AccountClosed(_), Some(old)) => {
+            named = quarantine::named(rows, scope, kind)?;
+        }
+        let mailed = match (refusal, kind, old) {
+            (Some(refusal), ..) => Mailed::refused(refusal),
+            (None, Kind::AccountClosed(_), Some(old)) => {
                 account::close(rows, scope, old.epoch)?;
-                let last = ModSeq(old.mod_seq + 1);
-                self.touched.insert(AccountId(event.account), last);
-                return Ok(EventOutcome::done());
+                let touched = Some(ModSeq(old.mod_seq + 1));
+                let mailed = Mailed::new(EventOutcome::done());
+                Mailed { touched, ..mailed }
             }
-            _ => {}
+            (None, _, old) => self.fold_open(rows, scope, ordinal, event, kind, old)?,
+        };
+        if shard.quarantined > 0 && mailed.outcome.refusal().is_none() {
+            quarantine::lift(rows, scope, &mut shard, kind, &named)?;
         }
+        Ok((mailed, shard))
+    }
+
+    /// An event of an account that is here, or is to be.
+    fn fold_open(
+        &self,
+        rows: &mut dyn RowsMut,
+        scope: Scope,
+        ordinal: usize,
+        event: &Event,
+        kind: &Kind,
+        old: Option<AccountRecord>,
+    ) -> Result<Mailed, RowsError> {
         let mut cx = Context {
             rows,
             scope,
@@ -197,16 +300,18 @@ impl Run<'_> {
         };
         // Only an account that could not be opened has none: nothing to keep.
         let Some(mut account) = account else {
-            return Ok(outcome);
+            return Ok(Mailed::new(outcome));
         };
-        if old.is_none_or(|old| old.mod_seq != account.mod_seq) {
-            let account_id = AccountId(event.account);
-            self.touched.insert(account_id, ModSeq(account.mod_seq));
-        }
+        let rose = old.is_none_or(|old| old.mod_seq != account.mod_seq);
+        let touched = rose.then_some(ModSeq(account.mod_seq));
+        let ids = Ids::of(self.command, ordinal, kind);
         let kept = &mut account.outcomes;
         outcomes::keep(rows, scope, kept, self.log_time_ms, ids, &outcome)?;
         rows.put(scope.head(), account.encode_to_vec());
-        Ok(outcome)
+        Ok(Mailed {
+            touched,
+            ..Mailed::new(outcome)
+        })
     }
 }
 

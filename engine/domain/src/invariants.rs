@@ -12,6 +12,8 @@
 //! - MBX-6: each message has one row in the order of changes, with its MODSEQ, and there are no others.
 //! - MBX-7: each keyword's count is the number of messages that carry it.
 //! - MBX-8: tombstones are as many as the mailbox counts, above its floor, and name no UID that exists.
+//! - MBX-9: a mailbox's row does not contradict itself.
+//! - QRT-1: a shard's head counts its rows of quarantine.
 //! - CHK-1: a shard's head names the age of its oldest chunk's row, and none without one.
 //! - DIR-1: each directory account has its own address as a login.
 //! - DIR-2: addresses and their reverse rows name the same accounts, all of which exist.
@@ -43,6 +45,12 @@ pub fn check(rows: &dyn Rows, shard: u32) -> Result<Vec<String>, RowsError> {
         oldest == record.oldest_chunk_ms,
         "CHK-1",
         "the oldest chunk",
+    );
+    let quarantined = count(rows, &zero.tagged(tag::QUARANTINE))?;
+    breaches.expect(
+        quarantined == record.quarantined as usize,
+        "QRT-1",
+        quarantined,
     );
     let mut after = zero;
     while let Some(scope) = next_account(rows, after)? {
@@ -194,6 +202,7 @@ fn check_mailbox(
         "MBX-1",
         &name,
     );
+    breaches.expect(record.is_sound(), "MBX-9", &name);
     let prefix = scope.by_number(tag::CHANGE, mailbox);
     let mut by_row = BTreeSet::new();
     rows.scan(&prefix, &keys::end(&prefix), &mut |key, _| {

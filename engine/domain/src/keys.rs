@@ -30,6 +30,8 @@ pub(crate) mod tag {
     pub const CLOSED: u8 = 0x10;
     /// In account 0: log index → `ChunkRecord`: entries that hold a piece of a large body
     pub const CHUNK: u8 = 0x11;
+    /// In account 0 of a mail shard: account, mailbox or 0 → `QuarantineRecord`
+    pub const QUARANTINE: u8 = 0x12;
     /// In account 0 of the control group: domain → empty
     pub const DOMAIN: u8 = 0x20;
     /// account → `DirectoryRecord`

@@ -16,12 +16,14 @@ pub mod limits;
 mod mailbox;
 mod messages;
 mod outcomes;
+mod quarantine;
 pub mod read;
 mod records;
 mod references;
 mod rows;
 mod tombstones;
 
-pub use fold::{At, Folded, apply, log_time};
+pub use fold::{At, Breach, Folded, apply, log_time};
+pub use quarantine::{Quarantined, quarantined};
 pub use references::{entries_named, message_at};
 pub use rows::{Rows, RowsError, RowsMut};

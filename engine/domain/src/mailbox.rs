@@ -5,6 +5,7 @@ use crate::context::{Context, Step, name};
 use crate::keys::{self, TAGGED_LEN, tag};
 use crate::limits::{IMPORTED_UID_VALIDITY_MAX, SUBSCRIPTIONS_PER_ACCOUNT_MAX};
 use crate::messages;
+use crate::quarantine;
 use crate::records::{MailboxRecord, NameRecord};
 use crate::rows::{self, RowsError};
 use engine_events::{
@@ -103,7 +104,13 @@ pub(crate) fn delete(cx: &mut Context<'_>, event: &MailboxDeleted) -> Step<Event
         };
         return Err(refusal.into());
     };
-    let record = cx.mailbox(mailbox)?;
+    let (used_bytes, uid_validity) = match quarantine::is_closed(cx.rows, cx.scope, mailbox)? {
+        true => (used_without(cx, mailbox)?, cx.account.last_uid_validity),
+        false => {
+            let record = cx.mailbox(mailbox)?;
+            (cx.account.used_bytes - record.size, record.uid_validity)
+        }
+    };
     cx.next_mod_seq();
     cx.rows.delete(cx.scope.by_text(tag::NAME, name.as_str()));
     for tag in [
@@ -116,10 +123,28 @@ pub(crate) fn delete(cx: &mut Context<'_>, event: &MailboxDeleted) -> Step<Event
         cx.delete_all(&cx.scope.by_number(tag, mailbox))?;
     }
     cx.account.mailboxes -= 1;
-    cx.account.used_bytes -= record.size;
+    cx.account.used_bytes = used_bytes;
     let retired = &mut cx.account.retired_uid_validity;
-    *retired = (*retired).max(record.uid_validity);
+    *retired = (*retired).max(uid_validity);
     Ok(EventOutcome::done())
+}
+
+/// The account's used octets but for `mailbox`, whose own row is not to be trusted.
+fn used_without(cx: &Context<'_>, mailbox: u64) -> Result<u64, RowsError> {
+    let prefix = cx.scope.tagged(tag::MAILBOX);
+    let mut used = 0;
+    // Not decoded before it is known to be another one's.
+    let mut others = Vec::new();
+    cx.rows.scan(&prefix, &keys::end(&prefix), &mut |key, _| {
+        others.push(keys::u64_at(key, prefix.len()));
+        true
+    })?;
+    for other in others.into_iter().filter(|other| *other != mailbox) {
+        let key = cx.scope.by_number(tag::MAILBOX, other);
+        let record: MailboxRecord = rows::get(cx.rows, &key)?.unwrap_or_default();
+        used += record.size;
+    }
+    Ok(used)
 }
 
 pub(crate) fn subscribe(cx: &mut Context<'_>, event: &SubscriptionSet) -> Step<EventOutcome> {
@@ -230,8 +255,10 @@ fn planned_moves(
         &below,
         &keys::end(&below),
         &mut |text, record: NameRecord| {
-            let old = MailboxName::new(&String::from_utf8_lossy(text))
-                .map_err(|error| RowsError(format!("name of mailbox {}: {error}", record.id)))?;
+            let old = MailboxName::new(&String::from_utf8_lossy(text)).map_err(|error| {
+                let key = cx.scope.by_number(tag::MAILBOX, record.id);
+                RowsError::breach(&key, format_args!("its name: {error}"))
+            })?;
             found.push((old, record.id));
             Ok(true)
         },

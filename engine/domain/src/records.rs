@@ -5,7 +5,7 @@ use bytes::Bytes;
 use engine_events::EventOutcome;
 
 /// A shard's own row.
-#[derive(Clone, PartialEq, prost::Message)]
+#[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(crate) struct ShardRecord {
     /// The greatest stamp so far; only rises.
     #[prost(uint64, tag = "1")]
@@ -16,6 +16,18 @@ pub(crate) struct ShardRecord {
     /// Log time of the oldest chunk's row; spares a scan. Without a chunk: none.
     #[prost(uint64, optional, tag = "3")]
     pub oldest_chunk_ms: Option<u64>,
+    /// Rows of quarantine; spares a look for each event.
+    #[prost(uint32, tag = "4")]
+    pub quarantined: u32,
+}
+
+/// The entry that met a breach. No more: what else could be said differs from build to build.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct QuarantineRecord {
+    #[prost(uint64, tag = "1")]
+    pub term: u64,
+    #[prost(uint64, tag = "2")]
+    pub index: u64,
 }
 
 /// A piece of a large body came in.
@@ -185,6 +197,17 @@ pub(crate) struct AddressRecord {
     pub refusal: String,
     #[prost(bool, tag = "3")]
     pub login: bool,
+}
+
+impl MailboxRecord {
+    /// What can be seen without its messages (MBX-9). Held before each write and after each read.
+    pub fn is_sound(&self) -> bool {
+        self.unseen <= self.messages
+            && self.deleted <= self.messages
+            && self.messages < self.uid_next
+            && self.uid_validity > 0
+            && (self.messages > 0 || self.size == 0)
+    }
 }
 
 impl MessageRecord {

@@ -4,10 +4,24 @@ use bytes::Bytes;
 use prost::Message;
 use thiserror::Error;
 
-/// Storage failed, or holds what no fold wrote: the node must stop. Never a matter of one event's content.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("view rows: {0}")]
-pub struct RowsError(pub String);
+pub enum RowsError {
+    /// This replica's storage failed: it must stop. Never a matter of one event's content.
+    #[error("view rows: {0}")]
+    Store(String),
+    /// A row holds what no fold writes, or contradicts itself or another.
+    #[error("view row {key:02x?}: {detail}")]
+    Breach { key: Vec<u8>, detail: String },
+}
+
+impl RowsError {
+    pub(crate) fn breach(key: &[u8], detail: impl ToString) -> RowsError {
+        RowsError::Breach {
+            key: key.to_vec(),
+            detail: detail.to_string(),
+        }
+    }
+}
 
 pub trait Rows {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, RowsError>;
@@ -31,10 +45,14 @@ pub trait Rows {
 pub trait RowsMut: Rows {
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>);
     fn delete(&mut self, key: Vec<u8>);
+    /// What `undo` goes back to. A later one replaces it.
+    fn save_point(&mut self);
+    /// Takes back all changes since the last save point.
+    fn undo(&mut self);
 }
 
 pub(crate) fn decode<M: Message + Default>(key: &[u8], value: &[u8]) -> Result<M, RowsError> {
-    M::decode(value).map_err(|error| RowsError(format!("row {key:02x?} does not decode: {error}")))
+    M::decode(value).map_err(|error| RowsError::breach(key, error))
 }
 
 pub(crate) fn get<M: Message + Default>(

@@ -11,6 +11,8 @@ pub struct Overlay<'a> {
     store: &'a dyn ViewStore,
     /// `None`: deleted.
     changed: BTreeMap<Vec<u8>, Option<Bytes>>,
+    /// What keys of `changed` held since the save point, oldest first; `None`: they were not in it.
+    replaced: Vec<(Vec<u8>, Option<Option<Bytes>>)>,
 }
 
 impl<'a> Overlay<'a> {
@@ -18,12 +20,18 @@ impl<'a> Overlay<'a> {
         Overlay {
             store,
             changed: BTreeMap::new(),
+            replaced: Vec::new(),
         }
     }
 
     /// The last value of each changed key; `None` deletes.
     pub fn into_changes(self) -> BTreeMap<Vec<u8>, Option<Bytes>> {
         self.changed
+    }
+
+    fn change(&mut self, key: Vec<u8>, row: Option<Bytes>) {
+        let old = self.changed.insert(key.clone(), row);
+        self.replaced.push((key, old));
     }
 
     fn changed_in(
@@ -39,7 +47,7 @@ impl<'a> Overlay<'a> {
 }
 
 pub fn rows_error(error: StoreError) -> RowsError {
-    RowsError(error.to_string())
+    RowsError::Store(error.to_string())
 }
 
 /// Merges two runs that are both in the order of `precedes`; where a key is in both, `changed` wins.
@@ -101,10 +109,23 @@ impl Rows for Overlay<'_> {
 
 impl RowsMut for Overlay<'_> {
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.changed.insert(key, Some(value.into()));
+        self.change(key, Some(value.into()));
     }
 
     fn delete(&mut self, key: Vec<u8>) {
-        self.changed.insert(key, None);
+        self.change(key, None);
+    }
+
+    fn save_point(&mut self) {
+        self.replaced.clear();
+    }
+
+    fn undo(&mut self) {
+        while let Some((key, row)) = self.replaced.pop() {
+            match row {
+                Some(row) => self.changed.insert(key, row),
+                None => self.changed.remove(&key),
+            };
+        }
     }
 }

@@ -97,10 +97,9 @@ impl SnapshotSource for Pinned {
                 next = Some(cursor_of(number + 1, key));
                 return false;
             }
-            if let Err(RowsError(detail)) =
-                entries_named(key, value, &mut |index| needs.push(LogIndex(index)))
-            {
-                failed = Some(detail);
+            let named = entries_named(key, value, &mut |index| needs.push(LogIndex(index)));
+            if let Err(error) = named {
+                failed = Some(error.to_string());
             } else if !part.push(key, value) {
                 failed = Some("a row is too large".to_owned());
             }

@@ -1,8 +1,9 @@
 //! Entries to rows: one run of them, before anything is written.
 
 use crate::overlay::Overlay;
+use crate::view::View;
 use bytes::Bytes;
-use engine_domain::{At, RowsError};
+use engine_domain::{At, Breach};
 use engine_events::{DecodeError, EventOutcome, Outcome, Payload, Refusal};
 use engine_store::ViewStore;
 use engine_types::{AccountId, ModSeq};
@@ -18,6 +19,9 @@ pub enum Stopped {
     UnknownKind { at: LogId },
     #[error("the views failed at entry {at}: {detail}")]
     Store { at: LogId, detail: String },
+    /// Entry `at` met rows that this replica has and others have not: move its views away, they are rebuilt.
+    #[error("the views are not those of their digest, seen at entry {at}: {detail}")]
+    Rotten { at: LogId, detail: String },
     #[error("entry {at} does not follow {applied}")]
     Gap { at: LogId, applied: LogId },
     /// The next start removes what is left of the rows, and the snapshot is installed again.
@@ -28,6 +32,9 @@ pub enum Stopped {
 /// What a run of entries makes of the rows.
 pub struct Run<'a> {
     shard: ShardId,
+    store: &'a dyn ViewStore,
+    /// Of the rows in `store`, as kept.
+    digest: u128,
     pub overlay: Overlay<'a>,
     /// The last entry that is folded whole.
     pub applied: Option<LogId>,
@@ -36,9 +43,15 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub fn new(shard: ShardId, store: &'a dyn ViewStore, applied: Option<LogId>) -> Run<'a> {
+    pub fn new(
+        shard: ShardId,
+        store: &'a dyn ViewStore,
+        (applied, digest): (Option<LogId>, u128),
+    ) -> Run<'a> {
         Run {
             shard,
+            store,
+            digest,
             overlay: Overlay::new(store),
             applied,
             outcomes: Vec::new(),
@@ -84,12 +97,40 @@ impl<'a> Run<'a> {
             term: at.term.0,
             index: at.index.0,
         };
-        let folded = engine_domain::apply(&mut self.overlay, place, &payload)
-            .map_err(|RowsError(detail)| Stopped::Store { at, detail })?;
+        let folded = engine_domain::apply(&mut self.overlay, place, &payload).map_err(|error| {
+            Stopped::Store {
+                at,
+                detail: error.to_string(),
+            }
+        })?;
+        if !folded.breaches.is_empty() {
+            self.check_rows(at, &folded.breaches)?;
+        }
         for (account, mod_seq) in folded.touched {
             let newest = self.touched.entry(account).or_insert(mod_seq);
             *newest = mod_seq.max(*newest);
         }
         Ok(folded.outcome.encode_outcome())
+    }
+
+    /// All replicas bring a mailbox into quarantine, or none: a breach that only this one's rows have must stop it. Rows
+    /// that add up to the kept digest are what the fold wrote, here as on the others. Reads all of the shard, at most
+    /// once for each mailbox that is closed.
+    fn check_rows(&self, at: LogId, breaches: &[Breach]) -> Result<(), Stopped> {
+        let found = View::at_rest(self.shard, self.store).recompute_digest();
+        let found = found.map_err(|error| Stopped::Store {
+            at,
+            detail: error.to_string(),
+        })?;
+        for breach in breaches {
+            let (account, mailbox) = (breach.account.0, breach.mailbox.map(|mailbox| mailbox.0));
+            let (shard, detail) = (self.shard.0, &breach.detail);
+            if found.value != self.digest.to_be_bytes() {
+                let detail = format!("account {account}, mailbox {mailbox:?}: {detail}");
+                return Err(Stopped::Rotten { at, detail });
+            }
+            tracing::error!(shard, %at, account, mailbox, detail, "a mailbox is in quarantine");
+        }
+        Ok(())
     }
 }

@@ -275,7 +275,7 @@ impl StateMachine for Shard {
         if self.stopped.borrow().is_some() {
             return unknown();
         }
-        let mut run = Run::new(self.id, self.store.as_ref(), state.applied);
+        let mut run = Run::new(self.id, self.store.as_ref(), (state.applied, state.digest));
         let folded = run.fold(entries);
         let Run {
             overlay,
@@ -284,8 +284,8 @@ impl StateMachine for Shard {
             touched,
             ..
         } = run;
-        // A storage failure may have left an entry half in the overlay: then nothing of this run is written.
-        let whole = !matches!(folded, Err(Stopped::Store { .. }));
+        // A failure of the rows may have left an entry half in the overlay: then nothing of this run is written.
+        let whole = !matches!(folded, Err(Stopped::Store { .. } | Stopped::Rotten { .. }));
         if whole
             && let Some(applied) = applied
             && !outcomes.is_empty()

@@ -5,7 +5,7 @@ use crate::keys::{is_own, position_key, shard_range};
 use crate::overlay::rows_error;
 use crate::position::PositionRow;
 use bytes::Bytes;
-use engine_domain::{Rows, RowsError};
+use engine_domain::{Quarantined, Rows, RowsError};
 use engine_store::{ViewSnapshot, ViewStore};
 use raft_api::{LogId, ShardId};
 use std::sync::Arc;
@@ -39,7 +39,12 @@ impl View {
         self.get(&position_key(self.shard))?
             .map(|row| PositionRow::decode_row(&row))
             .transpose()
-            .map_err(|error| RowsError(error.to_string()))
+            .map_err(|error| RowsError::Store(error.to_string()))
+    }
+
+    /// What takes no changes, at most `max`.
+    pub fn quarantined(&self, max: usize) -> Result<Vec<Quarantined>, RowsError> {
+        engine_domain::quarantined(self, self.shard.0, max)
     }
 
     /// The digest from the rows themselves: what a scrubber holds against the one that the shard keeps.

@@ -55,7 +55,7 @@ pub(crate) fn refusal(code: Folded) -> Refusal {
         Folded::Changed => Refusal::Changed,
         Folded::AccountExists => Refusal::Cannot("the account exists already"),
         Folded::UidsExhausted => Refusal::Limit("the mailbox has no UIDs left"),
-        Folded::Quarantined => Refusal::Damaged("the mailbox awaits repair".to_owned()),
+        Folded::Quarantined => Refusal::Quarantined,
         // Design §3: an id outside the window of outcomes is answered as unknown, never applied twice.
         Folded::TooOld => Refusal::OutcomeUnknown,
     }

@@ -44,7 +44,7 @@ impl From<Refusal> for Failure {
             Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             // 504: whoever repeats it must expect that it was done already (promise P8).
             Refusal::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
-            Refusal::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Refusal::Damaged(_) | Refusal::Quarantined => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Failure {
             status,

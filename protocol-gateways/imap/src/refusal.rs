@@ -75,6 +75,7 @@ fn words(refusal: &Refusal, missing: &str) -> Ending {
         Refusal::Damaged(_) => {
             return Ending::No("[CORRUPTION] the stored data cannot be read".to_owned());
         }
+        Refusal::Quarantined => "SERVERBUG",
         Refusal::Changed => "INUSE",
         Refusal::NoSuchAddress => "NONEXISTENT",
     };
@@ -129,6 +130,10 @@ mod tests {
         check(
             Refusal::Damaged("/secret".to_owned()).into(),
             "NO [CORRUPTION] the stored data cannot be read",
+        );
+        check(
+            Refusal::Quarantined.into(),
+            "NO [SERVERBUG] the mailbox is in quarantine and takes no changes until the operator has seen to it",
         );
     }
 }

@@ -115,6 +115,9 @@ pub fn refusal(refusal: &Refusal, quota_tempfail: bool) -> Reply {
         Refusal::OutcomeUnknown => OUTCOME_UNKNOWN.into(),
         // What exactly is damaged is the operator's business: it is in health and in the log.
         Refusal::Damaged(_) => "451 4.3.0 stored data cannot be read".into(),
+        Refusal::Quarantined => {
+            "451 4.3.0 the mailbox takes no messages until it is repaired".into()
+        }
         Refusal::AccountUnavailable => DEFERRED.into(),
         Refusal::NoSuchAddress => NO_SUCH_RECIPIENT.into(),
         Refusal::NotAllowed => "550 5.7.1 not allowed".into(),

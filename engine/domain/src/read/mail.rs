@@ -92,7 +92,11 @@ pub fn mailboxes(
         &prefix,
         &keys::end(&prefix),
         &mut |rest, record| {
-            found.push(mailbox_row(keys::u64_at(rest, 0), record)?);
+            found.push(mailbox_row(
+                scope(shard, account),
+                keys::u64_at(rest, 0),
+                record,
+            )?);
             Ok(true)
         },
     )?;
@@ -109,7 +113,7 @@ pub fn mailbox(
     let key = scope(shard, account).by_number(tag::MAILBOX, mailbox.0);
     let record: Option<MailboxRecord> = rows::get(rows, &key)?;
     record
-        .map(|record| mailbox_row(mailbox.0, record))
+        .map(|record| mailbox_row(scope(shard, account), mailbox.0, record))
         .transpose()
 }
 
@@ -263,7 +267,7 @@ pub fn changes(
     for uid in uids {
         let key = scope.message(mailbox.0, uid.0);
         let record = rows::get::<MessageRecord>(rows, &key)?
-            .ok_or_else(|| RowsError(format!("MBX-6: no message behind change {key:02x?}")))?;
+            .ok_or_else(|| RowsError::breach(&key, "MBX-6: a change without its message"))?;
         changed.push((uid, message_row(record)));
     }
     let vanished = if since.0 < record.tombstone_floor {
@@ -336,11 +340,11 @@ fn scope(shard: u32, account: AccountId) -> Scope {
     }
 }
 
-fn mailbox_row(id: u64, record: MailboxRecord) -> Result<MailboxRow, RowsError> {
+fn mailbox_row(scope: Scope, id: u64, record: MailboxRecord) -> Result<MailboxRow, RowsError> {
     Ok(MailboxRow {
         id: MailboxId(id),
         name: MailboxName::new(&record.name)
-            .map_err(|error| RowsError(format!("mailbox {id}: {error}")))?,
+            .map_err(|error| RowsError::breach(&scope.by_number(tag::MAILBOX, id), error))?,
         special_use: SpecialUse::from_number(record.special_use),
         uid_validity: UidValidity(record.uid_validity),
         uid_next: Uid(record.uid_next),

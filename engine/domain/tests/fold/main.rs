@@ -3,6 +3,7 @@ mod chunks;
 mod directory;
 mod model;
 mod property;
+mod quarantine;
 mod repeats;
 mod rules;
 mod world;

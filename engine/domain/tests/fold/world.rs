@@ -9,8 +9,17 @@ use engine_events::{
 use engine_types::{AccountId, CommandId, Flag, Flags, UnixMillis};
 use std::collections::BTreeMap;
 
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct MapRows(pub BTreeMap<Vec<u8>, Vec<u8>>);
+#[derive(Clone, Debug, Default)]
+pub struct MapRows(pub BTreeMap<Vec<u8>, Vec<u8>>, Saved);
+
+/// What keys held since the save point, oldest first.
+type Saved = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+impl PartialEq for MapRows {
+    fn eq(&self, other: &MapRows) -> bool {
+        self.0 == other.0
+    }
+}
 
 impl Rows for MapRows {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, RowsError> {
@@ -46,11 +55,26 @@ impl Rows for MapRows {
 
 impl RowsMut for MapRows {
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.0.insert(key, value);
+        let old = self.0.insert(key.clone(), value);
+        self.1.push((key, old));
     }
 
     fn delete(&mut self, key: Vec<u8>) {
-        self.0.remove(&key);
+        let old = self.0.remove(&key);
+        self.1.push((key, old));
+    }
+
+    fn save_point(&mut self) {
+        self.1.clear();
+    }
+
+    fn undo(&mut self) {
+        while let Some((key, old)) = self.1.pop() {
+            match old {
+                Some(old) => self.0.insert(key, old),
+                None => self.0.remove(&key),
+            };
+        }
     }
 }
 

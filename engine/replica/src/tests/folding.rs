@@ -57,6 +57,12 @@ impl RowsMut for Direct {
     fn delete(&mut self, key: Vec<u8>) {
         self.0.remove(&key);
     }
+
+    fn save_point(&mut self) {}
+
+    fn undo(&mut self) {
+        unreachable!("the workload meets no breach")
+    }
 }
 
 #[track_caller]

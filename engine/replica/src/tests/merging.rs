@@ -68,3 +68,28 @@ fn every_pattern_of_five_keys() {
         }
     }
 }
+
+/// What was changed since the save point goes, what was changed before it stays.
+#[test]
+fn undo_goes_back_to_the_save_point() {
+    let key = |letter: u8| vec![letter];
+    let store = MemoryStore::new();
+    let stored = |letter: u8| (key(letter), Some(b"stored".to_vec()));
+    store.write(vec![stored(b'a'), stored(b'b')]).unwrap();
+    let mut overlay = Overlay::new(&store);
+    overlay.put(key(b'b'), b"before".to_vec());
+    overlay.delete(key(b'c'));
+    let all = |overlay: &Overlay<'_>| found(|visit| overlay.scan(b"", b"z", visit).unwrap(), 9);
+    let before = all(&overlay);
+    overlay.save_point();
+    for letter in b'a'..=b'd' {
+        overlay.delete(key(letter));
+        overlay.put(key(letter), b"after".to_vec());
+    }
+    overlay.delete(key(b'a'));
+    assert_ne!(all(&overlay), before);
+    overlay.undo();
+    assert_eq!(all(&overlay), before);
+    let changes = overlay.into_changes();
+    assert_eq!(changes.keys().cloned().collect::<Vec<_>>(), [b"b", b"c"]);
+}

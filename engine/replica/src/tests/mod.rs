@@ -7,4 +7,5 @@ mod folding;
 mod installing;
 mod merging;
 mod parts;
+mod poison;
 mod workload;

@@ -41,6 +41,9 @@ pub enum Refusal {
     /// `CORRUPTION`: named in health; the operator must act.
     #[error("the stored data cannot be read: {0}")]
     Damaged(String),
+    /// `SERVERBUG`, 451 4.3.0: an earlier change met a fault in the mailbox; named in health, the operator must act.
+    #[error("the mailbox is in quarantine and takes no changes until the operator has seen to it")]
+    Quarantined,
     /// A condition of the request does not hold any more.
     #[error("it was changed meanwhile")]
     Changed,

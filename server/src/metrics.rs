@@ -1,0 +1,89 @@
+//! `/metrics`: what this node knows by itself, in the text format of Prometheus.
+
+use crate::health::NodeHealth;
+use std::fmt::Write;
+
+/// Name without `gotthard_`, help, type, value.
+type Row = (&'static str, &'static str, &'static str, u64);
+
+pub fn text(health: &NodeHealth) -> String {
+    let mut out = String::new();
+    for (name, help, kind, value) in rows(health) {
+        let _ = writeln!(
+            out,
+            "# HELP gotthard_{name} {help}\n# TYPE gotthard_{name} {kind}\ngotthard_{name} {value}"
+        );
+    }
+    let _ = writeln!(
+        out,
+        "# HELP gotthard_shard_visible Highest index that may be shown.\n# TYPE gotthard_shard_visible gauge"
+    );
+    for status in health.groups.values().map(|group| group.status()) {
+        if let Some(visible) = status.visible {
+            let (shard, visible) = (status.shard, visible.0);
+            let _ = writeln!(out, "gotthard_shard_visible{{shard=\"{shard}\"}} {visible}");
+        }
+    }
+    out
+}
+
+fn rows(health: &NodeHealth) -> Vec<Row> {
+    let stats = health.journal.stats();
+    let count = |what: usize| what as u64;
+    vec![
+        (
+            "journal_flushes_total",
+            "Flushes of journal files.",
+            "counter",
+            stats.flushes,
+        ),
+        (
+            "journal_batches_total",
+            "Batches written to the journal.",
+            "counter",
+            stats.batches,
+        ),
+        (
+            "journal_written_bytes_total",
+            "Bytes written to the journal.",
+            "counter",
+            stats.bytes_written,
+        ),
+        (
+            "journal_entries_total",
+            "Entries written to the journal.",
+            "counter",
+            stats.entries_written,
+        ),
+        (
+            "journal_segments",
+            "Segment files with frames.",
+            "gauge",
+            stats.segments,
+        ),
+        (
+            "journal_disk_bytes",
+            "Length of all files of the journal.",
+            "gauge",
+            stats.bytes_on_disk,
+        ),
+        (
+            "sessions",
+            "Open client sessions.",
+            "gauge",
+            count(health.sessions.list().len()),
+        ),
+        (
+            "journal_holes",
+            "Shards whose log cannot be proven complete here.",
+            "gauge",
+            count(health.journal.holes().len()),
+        ),
+        (
+            "quarantined",
+            "Mailboxes and accounts that take no changes, at most 20 of each shard.",
+            "gauge",
+            count(health.quarantined().len()),
+        ),
+    ]
+}
