@@ -61,7 +61,8 @@ pub struct GroupStatus {
     pub visible: Option<LogIndex>,
     /// When the leader decided on the mode, by its clock, in milliseconds since 1970; `None`: since the beginning.
     pub mode_since_ms: Option<u64>,
-    /// Outside the leader's site: until when, by this node's clock, nothing was acknowledged that is not here too.
+    /// Outside the leader's site, in a cluster of two sites: until when, by this node's clock, nothing was acknowledged
+    /// that this site does not hold too.
     pub in_sync_until: Option<SystemTime>,
     /// True if a second site cannot be reached now, so that changes wait.
     pub gate_closed: bool,

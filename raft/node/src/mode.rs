@@ -93,6 +93,13 @@ pub(crate) fn grant(shared: &Shared, raft: &Raft) -> Option<Duration> {
     if !leads || shared.mode.borrow().mode != Mode::InSync {
         return None;
     }
+    // What was acknowledged while catching up may still be on its way.
+    let flushed = shared.journal.flushed(shared.shard);
+    let members = mark::durables(&metrics, shared.own, flushed.map(|flushed| flushed.index));
+    let members: Vec<mark::Durable> = members.into_iter().map(|(_, durable)| durable).collect();
+    if mark::durable_in_two_sites(&members) < *shared.mark.borrow() {
+        return None;
+    }
     // A leader that was deposed without knowing it grants nothing beyond what its last majority allows.
     let acked = *metrics.last_quorum_acked.as_deref()?;
     let left = LEASE_LENGTH.checked_sub(openraft::Instant::elapsed(&acked))?;
