@@ -44,7 +44,7 @@ pub struct Shard {
     held: RwLock<Option<Arc<dyn ViewSnapshot>>>,
 }
 
-/// As before the first entry while a snapshot is being installed, and after that failed.
+/// Nothing is applied while a snapshot is being installed, and after that failed.
 #[derive(Default)]
 struct State {
     applied: Option<LogId>,
@@ -351,7 +351,15 @@ impl StateMachine for Shard {
         let begun = Begun::new(self.id, log_id, parts);
         let begun = begun.map_err(|error| self.io(error))?;
         *self.held.write() = Some(self.store.snapshot().into());
-        *self.state.lock() = State::default();
+        {
+            // What was flushed may leave Raft's log all the same: the journal's checkpoint lies above it.
+            let mut state = self.state.lock();
+            let flushed = state.flushed;
+            *state = State {
+                flushed,
+                ..State::default()
+            };
+        }
         let digest = match begun.replace(self.store.as_ref(), parts) {
             Ok(digest) => digest,
             Err(error) => {

@@ -125,7 +125,7 @@ fn damage_further_on_leaves_a_shard_that_has_folded_nothing() {
             "{what}"
         );
         assert_eq!(receiver.applied(), None);
-        assert_eq!(receiver.flushed(), None);
+        assert_eq!(receiver.flushed(), Some(LogIndex(8)));
         assert_eq!(receiver.apply(&log[..1]), [Bytes::new()], "{what}");
         assert!(install(&receiver, &good).is_err(), "stopped is final");
         assert_starts_anew(store, &good, what);
