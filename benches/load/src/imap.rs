@@ -1,13 +1,12 @@
 //! The IMAP client: one thread and one connection each (RFC 3501).
 
 use crate::lmtp::{REPLY_WAIT_MAX, Run, side_by_side};
+use crate::work::Setup;
 use anyhow::{Result, bail};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
-
-/// Messages that the flags go round over; each mailbox holds at least these.
-const MESSAGES: usize = 200;
+use std::sync::{Barrier, OnceLock};
+use std::time::Instant;
 
 pub struct Client {
     stream: BufReader<TcpStream>,
@@ -20,8 +19,6 @@ pub struct Answer {
     pub fetched: u64,
     /// Octets of its literals.
     pub literals: u64,
-    /// The number of the last EXISTS.
-    pub exists: Option<u64>,
 }
 
 impl Client {
@@ -74,12 +71,8 @@ impl Client {
             if line.starts_with("a ") {
                 bail!("{text}: {}", line.trim_end());
             }
-            if line.starts_with("* ") {
-                answer.fetched += u64::from(line.contains(" FETCH ("));
-                if let Some(count) = line.strip_suffix(" EXISTS\r\n") {
-                    answer.exists = count.trim_start_matches("* ").parse().ok();
-                }
-            }
+            let fetched = line.starts_with("* ") && line.contains(" FETCH (");
+            answer.fetched += u64::from(fetched);
             if let Some(octets) = literal(&line) {
                 answer.literals += octets;
                 std::io::copy(&mut (&mut self.stream).take(octets), &mut std::io::sink())?;
@@ -124,51 +117,44 @@ pub fn turns(
     Ok(())
 }
 
-/// Opens a client for each connection and lets `work` use it.
+/// Opens a client for each connection and lets `work` use it once all are open; opening is not in the time.
 pub fn drive(
-    addresses: &[SocketAddr],
+    setup: &Setup<'_>,
     users: &[String],
-    connections: usize,
-    time: Duration,
     work: impl Fn(usize, Client, Instant, &mut Run) -> Result<()> + Sync,
 ) -> Run {
-    side_by_side(connections, |worker| {
+    let all_open = Barrier::new(setup.connections);
+    let begun = OnceLock::new();
+    let addresses = &setup.peer.imap;
+    let mut sum = side_by_side(setup.connections, |worker| {
         let mut run = Run::default();
-        let address = addresses[worker % addresses.len()];
-        let user = &users[worker % users.len()];
-        let done = Client::open(address, user)
-            .and_then(|client| work(worker, client, Instant::now() + time, &mut run));
+        let opened = Client::open(
+            addresses[worker % addresses.len()],
+            &users[worker % users.len()],
+        );
+        all_open.wait();
+        let end = *begun.get_or_init(Instant::now) + setup.time;
+        let done = opened.and_then(|client| work(worker, client, end, &mut run));
         if let Err(error) = done {
             run.failed += 1;
             run.first_error = Some(error.to_string());
         }
         run
-    })
+    });
+    sum.elapsed = begun.get().map_or(sum.elapsed, Instant::elapsed);
+    sum
 }
 
-/// Each turn sets or takes a flag of one message after the other (RFC 3501 §6.4.6).
-pub fn store(worker: usize, mut client: Client, end: Instant, run: &mut Run) -> Result<()> {
-    turns(end, run, |turn, run| {
-        let at = turn + worker * 7;
-        let sign = match (at / MESSAGES).is_multiple_of(2) {
-            true => '+',
-            false => '-',
-        };
-        let number = at % MESSAGES + 1;
-        // A flag change is about its line; only the ratio of bytes written to it would mean nothing.
-        run.bytes += 1;
-        client.command(&format!("STORE {number} {sign}FLAGS.SILENT (\\Flagged)"))?;
-        Ok(())
-    })
-}
-
-/// All of the mailbox at each turn; the operations are messages.
-pub fn fetch(items: &str, mut client: Client, end: Instant, run: &mut Run) -> Result<()> {
-    turns(end, run, |_, run| {
-        let answer = client.command(&format!("FETCH 1:* {items}"))?;
-        run.operations += answer.fetched.saturating_sub(1);
-        run.bytes += answer.literals;
-        Ok(())
+/// All of the mailbox that is read from, at each turn; the operations are messages.
+pub fn fetch(setup: &Setup<'_>, items: &str) -> Run {
+    let reader = [setup.peer.reader().to_owned()];
+    drive(setup, &reader, |_, mut client, end, run| {
+        turns(end, run, |_, run| {
+            let answer = client.command(&format!("FETCH 1:* {items}"))?;
+            run.operations += answer.fetched.saturating_sub(1);
+            run.bytes += answer.literals;
+            Ok(())
+        })
     })
 }
 

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 pub const REPLY_WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// Ends a message (RFC 5321 §4.1.1.4).
+pub const END_OF_DATA: &[u8] = b".\r\n";
+
 #[derive(Default)]
 pub struct Run {
     /// Of each turn; sorted at the end.
@@ -34,7 +37,7 @@ pub fn dot_stuffed(message: &[u8]) -> Vec<u8> {
     if !out.ends_with(b"\r\n") {
         out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(b".\r\n");
+    out.extend_from_slice(END_OF_DATA);
     out
 }
 

@@ -2,12 +2,13 @@
 //! Enters: a release binary and a corpus. Leaves: Markdown tables with ratios, CPU per operation, bytes written, pauses.
 //! It must never know what it measures from inside: it speaks the clients' protocols, and reads the kernel's accounts.
 //! Programs that it starts live in temporary folders and end with it.
-//! Read first: `work.rs`, then `peers.rs`.
+//! Read first: `work/mod.rs`, then `peers.rs`.
 
 mod flushes;
 mod imap;
 mod lmtp;
 mod peers;
+mod progress;
 mod report;
 mod settled;
 mod usage;
@@ -15,11 +16,13 @@ mod work;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use peers::{Peer, PeerKind};
+use progress::Progress;
 use report::{Cell, Measured};
 use std::path::PathBuf;
 use std::time::Duration;
-use work::{ROWS, Row, Unit, Workload};
+use work::{ROWS, Row, Setup, Unit};
 
 #[derive(Parser)]
 #[command(
@@ -29,7 +32,7 @@ struct Cli {
     /// The release binary; `cargo xtask bench` sets it.
     #[arg(long, env = "GOTTHARD_BIN")]
     gotthard: PathBuf,
-    /// A folder of .eml files: `cargo xtask corpus` makes one, `cargo xtask corpus mix` one with attachments.
+    /// A folder of .eml files: `cargo xtask corpus` makes one, `cargo xtask corpus --mix 2000` one with attachments.
     #[arg(long, default_value = "corpus")]
     corpus: PathBuf,
     /// Seconds for each cell.
@@ -42,8 +45,8 @@ struct Cli {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     connections: Vec<usize>,
     /// Only these workloads.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<Workload>,
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(ROWS.map(|row| row.name)))]
+    only: Vec<String>,
     /// Instead: count flushes per delivery with strace.
     #[arg(long, conflicts_with = "settled_mb")]
     flushes: bool,
@@ -79,38 +82,58 @@ fn main() -> Result<()> {
 }
 
 fn measure_all(cli: &Cli, messages: &[Vec<u8>]) -> Result<String> {
-    let wanted = |row: &&Row| cli.only.is_empty() || cli.only.contains(&row.workload);
+    let wanted = |row: &&Row| cli.only.is_empty() || cli.only.iter().any(|name| name == row.name);
     let rows: Vec<&Row> = ROWS.iter().filter(wanted).collect();
+    let plan: Vec<(&Row, usize)> = rows.iter().flat_map(|row| cases(cli, row)).collect();
+    let mut progress = Progress::new(cli.rounds * PeerKind::ALL.len() * plan.len());
     let mut cells: Vec<Cell> = Vec::new();
-    for round in 0..cli.rounds {
+    for round in 1..=cli.rounds {
         for kind in PeerKind::ALL {
-            eprintln!("round {} of {}: {}", round + 1, cli.rounds, kind.name());
-            let peer = Peer::start(kind, &cli.gotthard)?;
-            let filled = work::prepare(&peer, messages);
-            if filled.failed > 0 {
-                bail!("{} cannot be filled: {:?}", kind.name(), filled.first_error);
-            }
-            for row in &rows {
-                let fixed = row.connections.map(|connections| vec![connections]);
-                for connections in fixed.as_ref().unwrap_or(&cli.connections) {
-                    let time = Duration::from_secs(cli.seconds);
-                    let measured = measure(&peer, row, *connections, messages, time)?;
-                    eprintln!("  {}, {connections} connections: {measured:?}", row.title);
-                    report::add(&mut cells, row.workload, kind, *connections, measured);
-                }
+            let peer = Peer::start(kind, &cli.gotthard, None)?;
+            work::prepare(&peer, messages)?;
+            for (row, connections) in &plan {
+                let setup = Setup {
+                    peer: &peer,
+                    connections: *connections,
+                    messages,
+                    time: Duration::from_secs(cli.seconds),
+                };
+                let measured = measure(&setup, row)?;
+                progress.step(&format!(
+                    "round {round} of {}: {}, {}, {connections} connections: {}",
+                    cli.rounds,
+                    kind.name(),
+                    row.name,
+                    measured.line()
+                ));
+                report::add(&mut cells, row.name, kind, *connections, measured);
             }
         }
     }
     Ok(report::tables(&cells, &rows, cli.rounds, cli.seconds))
 }
 
+fn cases<'a>(cli: &'a Cli, row: &'a Row) -> impl Iterator<Item = (&'a Row, usize)> {
+    let all = match &row.connections {
+        Some(fixed) => std::slice::from_ref(fixed),
+        None => &cli.connections,
+    };
+    all.iter().map(move |connections| (row, *connections))
+}
+
 fn count_flushes(cli: &Cli, messages: &[Vec<u8>]) -> Result<String> {
+    let mut progress = Progress::new(PeerKind::ALL.len() * cli.connections.len());
     let mut counted = Vec::new();
     for kind in PeerKind::ALL {
         for connections in &cli.connections {
-            eprintln!("{}, {connections} connections", kind.name());
             let time = Duration::from_secs(cli.seconds);
             let count = flushes::count(kind, &cli.gotthard, *connections, messages, time)?;
+            progress.step(&format!(
+                "{}, {connections} connections: {} flushes for {} deliveries",
+                kind.name(),
+                count.flushes,
+                count.deliveries
+            ));
             counted.push(count);
         }
     }
@@ -118,6 +141,7 @@ fn count_flushes(cli: &Cli, messages: &[Vec<u8>]) -> Result<String> {
 }
 
 fn settle(cli: &Cli, messages: &[Vec<u8>], bytes: u64) -> Result<String> {
+    let mut progress = Progress::new(PeerKind::ALL.len());
     let mut all = Vec::new();
     for kind in PeerKind::ALL {
         // Its bytes per byte do not change with the amount, and its minutes do.
@@ -125,8 +149,10 @@ fn settle(cli: &Cli, messages: &[Vec<u8>], bytes: u64) -> Result<String> {
             PeerKind::Dovecot => bytes / 8,
             PeerKind::OneNode | PeerKind::ThreeNodes => bytes,
         };
-        eprintln!("{}: {} MB", kind.name(), bytes >> 20);
-        all.push(settled::deliver(kind, &cli.gotthard, messages, bytes)?);
+        let row = settled::deliver(kind, &cli.gotthard, messages, bytes)?;
+        let (name, megabytes) = (kind.name(), row.bytes >> 20);
+        progress.step(&format!("{name}: {megabytes} MB in {:.0} s", row.seconds));
+        all.push(row);
     }
     Ok(report::settled(&all))
 }
@@ -153,15 +179,10 @@ fn load(folder: &std::path::Path) -> Result<Vec<Vec<u8>>> {
         .collect()
 }
 
-fn measure(
-    peer: &Peer,
-    row: &Row,
-    connections: usize,
-    messages: &[Vec<u8>],
-    time: Duration,
-) -> Result<Measured> {
+fn measure(setup: &Setup<'_>, row: &Row) -> Result<Measured> {
+    let peer = setup.peer;
     let before = usage::of(&peer.pids()?);
-    let run = work::run(peer, row.workload, connections, messages, time);
+    let run = (row.run)(setup);
     let after = usage::of(&peer.pids()?);
     if run.operations == 0 {
         bail!("{} did nothing: {:?}", peer.kind.name(), run.first_error);

@@ -1,6 +1,6 @@
 //! The systems under test, each in a folder of its own, on loopback ports below the ephemeral range.
 
-use crate::usage;
+use crate::{flushes, usage};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::{Read, Write};
@@ -35,6 +35,24 @@ impl PeerKind {
             PeerKind::ThreeNodes => "Gotthard, 3 nodes in 2 sites",
         }
     }
+
+    pub fn replicas(self) -> u64 {
+        match self {
+            PeerKind::Dovecot | PeerKind::OneNode => 1,
+            PeerKind::ThreeNodes => 3,
+        }
+    }
+
+    /// LMTP, IMAP.
+    fn addresses(self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        let of = |ports: Vec<u16>| ports.into_iter().map(loopback).collect();
+        let nodes = |port: u16| (1..=3).map(|node| OFFSET + node * 1000 + port).collect();
+        match self {
+            PeerKind::Dovecot => (of(vec![DOVECOT_LMTP]), of(vec![DOVECOT_IMAP])),
+            PeerKind::OneNode => (of(vec![OFFSET + 5024]), of(vec![OFFSET + 5143])),
+            PeerKind::ThreeNodes => (of(nodes(24)), of(nodes(143))),
+        }
+    }
 }
 
 pub struct Peer {
@@ -44,6 +62,7 @@ pub struct Peer {
     pub imap: Vec<SocketAddr>,
     pub recipients: Vec<String>,
     process: Child,
+    traced: bool,
     _folder: tempfile::TempDir,
 }
 
@@ -52,7 +71,8 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 impl Peer {
-    pub fn start(kind: PeerKind, gotthard: &Path) -> Result<Peer> {
+    /// With `trace` its calls that flush are written there, each with its time, and nothing else is slowed down.
+    pub fn start(kind: PeerKind, gotthard: &Path, trace: Option<&Path>) -> Result<Peer> {
         let folder = tempfile::tempdir()?;
         let log = fs::File::create(folder.path().join("log"))?;
         let mut command = match kind {
@@ -60,26 +80,22 @@ impl Peer {
             PeerKind::OneNode => one_node(folder.path(), gotthard)?,
             PeerKind::ThreeNodes => three_nodes(folder.path(), gotthard),
         };
+        let (addresses, imap) = kind.addresses();
+        if let Some(taken) = addresses.iter().find(|a| TcpStream::connect(a).is_ok()) {
+            bail!(
+                "{taken} answers before {} is started: another run?",
+                kind.name()
+            );
+        }
+        if let Some(trace) = trace {
+            command = flushes::traced(&command, trace);
+        }
         let process = command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
             .with_context(|| format!("{} cannot be started: {command:?}", kind.name()))?;
-        let addresses = match kind {
-            PeerKind::Dovecot => vec![loopback(DOVECOT_LMTP)],
-            PeerKind::OneNode => vec![loopback(OFFSET + 5024)],
-            PeerKind::ThreeNodes => (1..=3)
-                .map(|node| loopback(OFFSET + node * 1000 + 24))
-                .collect(),
-        };
-        let imap = match kind {
-            PeerKind::Dovecot => vec![loopback(DOVECOT_IMAP)],
-            PeerKind::OneNode => vec![loopback(OFFSET + 5143)],
-            PeerKind::ThreeNodes => (1..=3)
-                .map(|node| loopback(OFFSET + node * 1000 + 143))
-                .collect(),
-        };
         let recipients = ACCOUNTS.iter().map(|a| (*a).to_owned()).collect();
         let peer = Peer {
             kind,
@@ -87,6 +103,7 @@ impl Peer {
             imap,
             recipients,
             process,
+            traced: trace.is_some(),
             _folder: folder,
         };
         peer.wait(gotthard)?;
@@ -164,7 +181,13 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_raw(self.process.id() as i32);
+        let own = self.process.id();
+        // strace would let go of what it traces; it ends with it.
+        let server = match self.traced {
+            true => usage::tree(own).get(1).copied().unwrap_or(own),
+            false => own,
+        };
+        let pid = rustix::process::Pid::from_raw(server as i32);
         if let Some(pid) = pid {
             // It may have ended by itself.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);

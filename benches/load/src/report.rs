@@ -4,7 +4,7 @@ use crate::flushes::Counted;
 use crate::lmtp::Run;
 use crate::peers::PeerKind;
 use crate::settled::Settled;
-use crate::work::{Row, Workload};
+use crate::work::Row;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +23,8 @@ pub struct Measured {
 }
 
 pub struct Cell {
-    workload: Workload,
+    /// Its row's name.
+    workload: &'static str,
     kind: PeerKind,
     connections: usize,
     rounds: Vec<Measured>,
@@ -31,7 +32,7 @@ pub struct Cell {
 
 pub fn add(
     cells: &mut Vec<Cell>,
-    workload: Workload,
+    workload: &'static str,
     kind: PeerKind,
     connections: usize,
     measured: Measured,
@@ -68,6 +69,16 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
+impl Measured {
+    /// For people who wait.
+    pub fn line(&self) -> String {
+        format!(
+            "{:.0}/s, p50 {:.2} ms, CPU {:.3} ms each, {} failed",
+            self.per_second, self.p50_ms, self.cpu_ms, self.failed
+        )
+    }
+}
+
 impl Cell {
     fn median(&self, field: impl Fn(&Measured) -> f64) -> f64 {
         median(self.rounds.iter().map(field))
@@ -83,15 +94,28 @@ pub fn head(corpus: &Path) -> String {
         .file_name()
         .and_then(|n| n.to_str())
         .unwrap_or("corpus");
-    let args: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with('/') && !arg.contains("results/"))
-        .collect();
     format!(
         "# Gotthard beside Dovecot\n\nCommit {commit}, Linux {kernel}, {cores} cores, loopback; corpus `{corpus}`. \
          Dovecot: mdbox, `mail_fsync=always`. Command: `cargo xtask bench -- {}`.\n\n",
-        args.join(" ")
+        command_line(std::env::args().skip(1))
     )
+}
+
+/// As anyone may type it: without this machine's folders, and without where the report goes.
+fn command_line(mut args: impl Iterator<Item = String>) -> String {
+    let mut out = Vec::new();
+    while let Some(arg) = args.next() {
+        if arg == "--out" || arg == "--gotthard" {
+            args.next();
+            continue;
+        }
+        let name = Path::new(&arg).file_name().and_then(|n| n.to_str());
+        out.push(match (arg.starts_with('/'), name) {
+            (true, Some(name)) => name.to_owned(),
+            _ => arg,
+        });
+    }
+    out.join(" ")
 }
 
 pub fn tables(cells: &[Cell], rows: &[&Row], rounds: usize, seconds: u64) -> String {
@@ -100,7 +124,7 @@ pub fn tables(cells: &[Cell], rows: &[&Row], rounds: usize, seconds: u64) -> Str
         let _ = writeln!(out, "## {}\n", row.title);
         out.push_str("| system | connections | per second | × Dovecot | p50 ms | p99 ms | worst ms | longest pause ms | server CPU ms each | written/byte | failed |\n");
         out.push_str("|---|---|---|---|---|---|---|---|---|---|---|\n");
-        for cell in cells.iter().filter(|cell| cell.workload == row.workload) {
+        for cell in cells.iter().filter(|cell| cell.workload == row.name) {
             line(&mut out, cell, cells, row);
         }
         out.push('\n');
@@ -111,9 +135,7 @@ pub fn tables(cells: &[Cell], rows: &[&Row], rounds: usize, seconds: u64) -> Str
 fn line(out: &mut String, cell: &Cell, cells: &[Cell], row: &Row) {
     let rate = cell.median(|m| m.per_second);
     let dovecot = cells.iter().find(|c| {
-        c.kind == PeerKind::Dovecot
-            && c.workload == row.workload
-            && c.connections == cell.connections
+        c.kind == PeerKind::Dovecot && c.workload == row.name && c.connections == cell.connections
     });
     let ratio = dovecot.map_or("–".to_owned(), |d| {
         format!("{:.1}", rate / d.median(|m| m.per_second))
@@ -140,18 +162,20 @@ fn line(out: &mut String, cell: &Cell, cells: &[Cell], row: &Row) {
 
 pub fn flushes(counted: &[Counted]) -> String {
     let mut out = String::from(
-        "Counted by `strace -f -c` on all server processes while deliveries run (which it slows down).\n\n\
-         | system | connections | deliveries | flushes | flushes per delivery |\n|---|---|---|---|---|\n",
+        "Counted by strace in all server processes while deliveries run; only the calls that flush are slowed down by it \
+         (`--seccomp-bpf`).\n\n\
+         | system | connections | deliveries/s | flushes/s | flushes per delivery | … and node |\n|---|---|---|---|---|---|\n",
     );
     for count in counted {
+        let each = count.flushes as f64 / count.deliveries as f64;
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {:.3} |",
+            "| {} | {} | {:.0} | {:.0} | {each:.3} | {:.3} |",
             count.kind.name(),
             count.connections,
-            count.deliveries,
-            count.flushes,
-            count.flushes as f64 / count.deliveries as f64
+            count.deliveries as f64 / count.seconds,
+            count.flushes as f64 / count.seconds,
+            each / count.kind.replicas() as f64,
         );
     }
     out
@@ -165,7 +189,7 @@ pub fn settled(all: &[Settled]) -> String {
          |---|---|---|---|---|---|---|---|---|\n",
     );
     for row in all {
-        let (bytes, replicas) = (row.bytes as f64, row.replicas as f64);
+        let (bytes, replicas) = (row.bytes as f64, row.kind.replicas() as f64);
         let (written, at_rest) = (row.written as f64 / bytes, row.at_rest as f64 / bytes);
         let _ = writeln!(
             out,
@@ -192,7 +216,19 @@ fn first_line(command: &mut Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::percentile;
+    use super::{command_line, percentile};
+
+    #[test]
+    fn commands_name_no_folders() {
+        let check = |given: &str, expect| {
+            assert_eq!(command_line(given.split(' ').map(str::to_owned)), expect);
+        };
+        check("--rounds 3 --out /a/b.md", "--rounds 3");
+        check(
+            "--corpus /a/corpus-mix --flushes",
+            "--corpus corpus-mix --flushes",
+        );
+    }
 
     #[test]
     fn percentiles() {
