@@ -3,6 +3,7 @@
 //! for the disk, except when a segment must be allocated, and in reads of what is no longer in memory.
 
 use crate::state::Shared;
+use crate::writer::gather_target;
 use crate::{
     Disk, Identity, JournalBroken, OpenError, Options, Recovery, ShardLog, Stats, Step, Writer,
     limits, recover,
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use raft_api::{LogId, LogIndex, ShardId};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -19,6 +21,15 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct Journal {
     handle: Arc<Handle>,
+}
+
+/// An append that is expected, until this is dropped.
+pub struct Expected(Arc<Shared>);
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.0.expected.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Handle {
@@ -69,6 +80,14 @@ impl Journal {
     pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }
+    /// Tells that an append will come, or is under way, for as long as the answer lives: batches are then held back for
+    /// a moment to share a flush. Only a hint.
+    pub fn expect_append(&self) -> Expected {
+        let shared = Arc::clone(&self.handle.shared);
+        shared.expected.fetch_add(1, Ordering::Relaxed);
+        Expected(shared)
+    }
+
     pub fn log_state(&self, shard: ShardId) -> ShardLog {
         self.shared()
             .state
@@ -195,11 +214,14 @@ fn run(shared: &Arc<Shared>, writer: Writer) {
         match step {
             Step::Worked => {}
             Step::Stopped => return,
-            // Whatever is queued meanwhile goes into the same batch; only an end of the journal wakes us early.
+            // Whatever is queued meanwhile goes into the same batch. Woken early: enough is queued, or the journal ends.
             Step::Gather { until } if !state.closing && state.broken.is_none() => {
+                let expected = shared.expected.load(Ordering::Relaxed);
+                state.gather_target = (expected > 0).then(|| gather_target(expected));
                 shared
                     .wake
                     .wait_for(&mut state, until.saturating_sub(start.elapsed()));
+                state.gather_target = None;
             }
             Step::Gather { .. } => {}
             Step::Wait { .. } | Step::Idle if state.news != news => {}

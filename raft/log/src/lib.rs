@@ -45,7 +45,7 @@ mod writer;
 pub use damage::{Damage, Hole, Meaning};
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use error::{AppendError, JournalBroken, OpenError};
-pub use journal::Journal;
+pub use journal::{Expected, Journal};
 pub use kept::{Checkpoint, CheckpointPart};
 pub use offline::{ScanReport, Scanned, ShardReport, scan};
 pub use options::{Identity, Options};

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use tokio::sync::watch;
 
 /// A torn batch that was cut off: power was lost before it was flushed, and nobody was told that it is durable.
@@ -230,6 +231,7 @@ fn assemble(
     let shared = Arc::new(Shared {
         state: Mutex::new(state),
         wake: Condvar::new(),
+        expected: AtomicUsize::new(0),
         allocator: Mutex::new(allocator),
         readers,
         options,

@@ -10,12 +10,15 @@ use crate::{AppendError, Damage, Hole, JournalBroken, Options, Stats, limits};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use raft_api::{EntriesError, LogId, LogIndex, ShardId};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicUsize;
 use tokio::sync::watch;
 
 pub(crate) struct Shared {
     pub state: Mutex<State>,
     /// Wakes the writer's thread.
     pub wake: Condvar,
+    /// Appends that callers have announced and whose outcome is not known yet: what gathering waits for.
+    pub expected: AtomicUsize,
     /// Taken before `state`, never while holding it.
     pub allocator: Mutex<Allocator>,
     pub readers: Readers,
@@ -43,6 +46,8 @@ pub(crate) struct State {
     pub news: u64,
     /// Its thread sleeps until it is woken.
     pub writer_waits: bool,
+    /// Its thread gathers, and goes on early once so many are queued.
+    pub gather_target: Option<usize>,
     pub counters: Stats,
 }
 
@@ -62,6 +67,7 @@ impl State {
             closing: false,
             news: 0,
             writer_waits: false,
+            gather_target: None,
             counters: Stats::default(),
         }
     }
@@ -211,7 +217,8 @@ impl State {
 impl Shared {
     /// Wakes the writer's thread if it sleeps for want of work. Takes the guard, so that it is given back first.
     pub fn tell_writer(&self, state: MutexGuard<'_, State>) {
-        let waits = state.writer_waits;
+        let queued = state.queue.len();
+        let waits = state.writer_waits || state.gather_target.is_some_and(|many| queued >= many);
         drop(state);
         if waits {
             self.wake.notify_all();

@@ -17,6 +17,7 @@ use crate::{DiskLock, JournalBroken, limits};
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a step did, or what the next one waits for.
@@ -175,7 +176,12 @@ impl Writer {
             };
         }
         self.idle_since = None;
-        if state.queue.len() >= options.gather_min_in_flight
+        let expected = self.shared.expected.load(Ordering::Relaxed);
+        let is_busy = state.queue.len().max(expected) >= options.gather_min_in_flight;
+        // Half: the other half is on its way back to whoever asked for it.
+        let are_here = expected > 0 && state.queue.len() >= gather_target(expected);
+        if is_busy
+            && !are_here
             && state.queue.len() < limits::MAX_BATCH_FRAMES
             && state.space.queued < limits::MAX_BATCH_BYTES
             && !state.closing
@@ -351,4 +357,9 @@ impl Writer {
             Ok(())
         }
     }
+}
+
+/// So many of those that are expected are worth writing at once.
+pub(crate) fn gather_target(expected: usize) -> usize {
+    expected.div_ceil(2)
 }

@@ -124,11 +124,12 @@ impl RaftGroup {
             Ok(false) => return Err(Refused::DiskFull.into()),
             Err(_) => return Err(ProposeError::NoQuorum),
         }
+        let expected = self.shared.journal.expect_append();
         let raft = self.raft.clone();
         // A task of its own: what is proposed counts as such until it is folded, also if the caller gives up.
         let write = tokio::spawn(async move {
             let written = raft.client_write(Payload::Command(payload)).await;
-            drop(admitted);
+            drop((admitted, expected));
             written
         });
         match timeout(self.timing.propose_timeout, write).await {

@@ -34,25 +34,18 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
     /// Builds nothing: the views on stable storage are the snapshot.
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
         let shared = self.0.clone();
+        // Nothing is folded or installed meanwhile, so what is flushed is the fold's position.
+        let _one_at_a_time = self.0.folding.clone().lock_owned().await;
         let built = tokio::task::spawn_blocking(move || {
-            let nothing = || io::Error::other("the views hold nothing on stable storage yet");
             shared.machine.flush().map_err(io::Error::other)?;
-            let flushed = shared.machine.flushed().ok_or_else(nothing)?;
             let position = *shared.position.lock();
-            let at_position = position.filter(|position| position.index == flushed);
-            let log_id = at_position.or_else(|| shared.journal.log_id_at(shared.shard, flushed));
-            let membership = start::membership_at(&shared.journal, shared.shard, flushed);
-            Ok::<_, io::Error>((
-                log_id.ok_or_else(nothing)?,
-                membership.map_err(io::Error::other)?,
-            ))
+            let log_id = position.ok_or_else(|| io::Error::other("nothing is folded yet"))?;
+            let membership = start::membership_at(&shared.journal, shared.shard, log_id.index);
+            let membership = membership.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((log_id, membership.unwrap_or_default()))
         });
         let (log_id, membership) = built.await.map_err(io::Error::other)??;
-        Ok(snapshot_of(
-            log_id,
-            membership.unwrap_or_default(),
-            SnapshotData::Position,
-        ))
+        Ok(snapshot_of(log_id, membership, SnapshotData::Position))
     }
 }
 
