@@ -1,5 +1,6 @@
 //! Bounds of an IMAP connection, each with its reason and what the client gets.
 
+use engine_types::limits::MAILBOX_NAME_BYTES_MAX;
 use gateway_session::FailureDelay;
 use std::time::Duration;
 
@@ -24,12 +25,22 @@ pub const KEYWORDS_NAMED_MAX: usize = 256;
 pub const OUT_BYTES: usize = 64 * 1024;
 /// Octets asked of the socket at once while a command is read.
 pub const READ_BYTES: usize = 8 * 1024;
-/// Commands without sense before the connection ends: `* BYE`.
+/// Commands without sense in a row before the connection ends: `* BYE`.
 pub const BAD_COMMANDS_MAX: u32 = 50;
 /// Fields of an ID that are logged, in octets (RFC 2971 §3.3).
 pub const ID_LOG_BYTES_MAX: usize = 200;
-/// Mailboxes listed in one LIST pattern's depth of wildcards: bounds matching, which is quadratic at worst.
+/// Wildcards in one pattern of LIST: with the longest name they bound a pattern's length. Reply: `BAD`.
 pub const WILDCARDS_MAX: usize = 16;
+/// A pattern of LIST in octets: a longer one matches no name. Bounds matching, whose time is pattern × name. Reply: `BAD`.
+pub const PATTERN_BYTES_MAX: usize = MAILBOX_NAME_BYTES_MAX + WILDCARDS_MAX;
+/// Patterns of one LIST (RFC 5258 §3); each is matched with each name. Reply: `BAD`.
+pub const PATTERNS_MAX: usize = 32;
+/// Names that LIST matches before other sessions get their turn.
+pub const NAMES_AT_ONCE: usize = 16;
+/// From this size on a message is searched in a thread of its own: decoding takes some 10 ms a MiB.
+pub const SEARCH_INLINE_BYTES_MAX: u64 = 64 * 1024;
+/// How long a client may take to close behind the goodbye. It is then closed for it.
+pub const CLOSE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Times of a connection. Configurable so that tests need not wait.
 #[derive(Clone, Debug)]
@@ -38,7 +49,7 @@ pub struct ImapLimits {
     pub login_time_max: Duration,
     /// Silence of a logged-in client (RFC 9051 §5.4: at least 30 min). `* BYE`.
     pub idle_time_max: Duration,
-    /// Silence within a command or a literal. `* BYE`.
+    /// For the rest of a command's line, and for each 8 KiB of a literal. `* BYE`.
     pub command_pause_max: Duration,
     /// How long a client may refuse to take 64 KiB of answers. The connection ends.
     pub write_pause_max: Duration,

@@ -28,6 +28,8 @@ pub enum Fail {
     Target(Refusal),
     Malformed(Malformed),
     No(&'static str),
+    /// The operator ends the session, or the server ends: `BYE` with this text.
+    Stopped(&'static str),
     /// The connection is gone.
     Io(io::Error),
 }
@@ -54,6 +56,7 @@ pub fn ending(fail: Fail) -> io::Result<Ending> {
         Fail::Io(error) => return Err(error),
         Fail::Malformed(malformed) => Ending::Bad(malformed.to_string()),
         Fail::No(text) => Ending::No(text.to_owned()),
+        Fail::Stopped(text) => Ending::Bye(text.to_owned()),
         Fail::Refused(refusal) => words(&refusal, "NONEXISTENT"),
         Fail::Target(refusal) => words(&refusal, "TRYCREATE"),
     })

@@ -213,6 +213,11 @@ impl SessionHandle {
         let _ = kick.wait_for(|kicked| *kicked).await;
     }
 
+    /// As `kicked`, at this moment.
+    pub fn is_kicked(&self) -> bool {
+        *self.entry.kick.borrow()
+    }
+
     /// After a login; shown by `session list`.
     pub fn set_user(&self, user: impl Into<Arc<str>>) {
         self.entry.seen.lock().user = Some(user.into());

@@ -27,7 +27,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     }
     let message = cursor.message()?;
     cursor.end()?;
-    let flags = flags(&listed)?;
+    let flags = flags(&settable(listed))?;
     let mailbox = name.ok_or(Fail::Target(Refusal::NoSuchMailbox))?;
     let who = session.who()?;
     let request = AppendRequest {
@@ -59,11 +59,16 @@ pub fn flag_names(cursor: &mut Cursor<'_>) -> Result<Vec<String>, Malformed> {
     Ok(listed)
 }
 
-/// `\Recent` is the server's to give (RFC 3501 §2.3.2): clients that send it are not refused.
+/// `\Recent` is the server's to give (RFC 3501 §2.3.2). Clients that carry a message from another server send it along
+/// with the others, and are not refused.
+fn settable(listed: Vec<String>) -> Vec<String> {
+    let recent = |name: &String| name.eq_ignore_ascii_case("\\Recent");
+    listed.into_iter().filter(|name| !recent(name)).collect()
+}
+
 pub fn flags(listed: &[String]) -> Result<Flags, Fail> {
     listed
         .iter()
-        .filter(|name| !name.eq_ignore_ascii_case("\\Recent"))
         .map(|name| Flag::parse(name).map_err(|_| Fail::No("[CANNOT] this flag cannot be set")))
         .collect()
 }

@@ -8,7 +8,7 @@ use crate::wire::cursor::Malformed;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway_session::sasl_plain;
-use std::io;
+use tokio::time::timeout;
 
 pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> {
     let mut cursor = args.cursor;
@@ -44,15 +44,20 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     login::conclude(session, "PLAIN", &plain.authcid, result).await
 }
 
+/// The response as a line of its own, within what is left of the time for a login.
 async fn ask(session: &mut Session) -> Result<Vec<u8>, Fail> {
     session.connection.line("+ ");
     session.connection.flush().await?;
-    session
-        .connection
-        .read_line()
-        .await
-        .map_err(|end| match end {
-            NoCommand::Closed(error) => Fail::Io(error),
-            _ => Fail::Io(io::ErrorKind::TimedOut.into()),
-        })
+    let left = session.login_time_left();
+    let read = timeout(left, session.connection.read_line());
+    tokio::select! {
+        biased;
+        text = session.stop.stopped() => Err(Fail::Stopped(text)),
+        line = read => match line.unwrap_or(Err(NoCommand::TimedOut)) {
+            Ok(line) => Ok(line),
+            Err(NoCommand::Closed(error)) => Err(Fail::Io(error)),
+            Err(NoCommand::TooLong) => Err(Fail::Stopped("[TOOBIG] the response is too long")),
+            Err(_) => Err(Fail::Stopped("too long a silence")),
+        },
+    }
 }

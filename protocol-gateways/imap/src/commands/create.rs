@@ -57,5 +57,11 @@ pub async fn run_delete(session: &mut Session, args: Args<'_>) -> Result<Ending,
         mailbox = one_line(name.as_str()),
         "mailbox deleted"
     );
+    // The open mailbox itself: the command is answered, and the session goes on without it. Otherwise `finish` would
+    // end it, as it does where somebody else deleted the mailbox.
+    if session.is_open_mailbox_gone()? {
+        session.deselect();
+        session.connection.line("* OK [CLOSED] left the mailbox");
+    }
     done("DELETE done")
 }

@@ -16,6 +16,7 @@ use std::fmt::Write as _;
 struct Plan {
     items: Vec<Item>,
     needs_content: bool,
+    shows_flags: bool,
     marks_seen: bool,
 }
 
@@ -34,6 +35,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     session.condstore |= items.contains(&Item::ModSeq);
     let plan = Plan {
         needs_content: items.iter().any(needs_content),
+        shows_flags: items.contains(&Item::Flags),
         marks_seen: !session.selected()?.read_only
             && items.iter().any(|i| matches!(i, Item::Text(t) if !t.peek)),
         items,
@@ -42,6 +44,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     let mut missing = false;
     let mut damaged = None;
     for page in all.chunks(PAGE_ROWS) {
+        session.between_pages().await?;
         let mut rows = session.rows(page)?;
         missing |= rows.len() < page.len();
         if let Some(since) = request.changed_since {
@@ -51,6 +54,9 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
             true => mark_seen(session, &mut rows).await?,
             false => UidSet::new(),
         };
+        if plan.shows_flags || !newly_seen.is_empty() {
+            session.announce_keywords(&rows);
+        }
         for row in &rows {
             match show(session, &plan, row, newly_seen.contains(row.uid)).await {
                 Err(Fail::Refused(refusal @ Refusal::Damaged(_))) => damaged = Some(refusal),

@@ -54,7 +54,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
             },
             changed = watch.changed() => match changed {
                 Ok(()) => Woke::Changed,
-                Err(_) => Woke::Stopped("* BYE [UNAVAILABLE] the server is ending"),
+                Err(_) => Woke::Stopped("[UNAVAILABLE] the server is ending"),
             },
             () = sleep_until(sign.min(ends)) => match Instant::now() < ends {
                 true => Woke::StillHere,
@@ -68,10 +68,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
             Woke::Changed => {}
             Woke::StillHere => session.connection.line("* OK still here"),
             Woke::TooLong => return Ok(Ending::Bye("idle for too long".to_owned())),
-            Woke::Stopped(text) => {
-                let text = text.strip_prefix("* BYE ").unwrap_or(text);
-                return Ok(Ending::Bye(text.to_owned()));
-            }
+            Woke::Stopped(text) => return Ok(Ending::Bye(text.to_owned())),
             Woke::Line(Ok(line)) if line.eq_ignore_ascii_case(b"DONE") => return done("IDLE done"),
             Woke::Line(Ok(_)) => return Err(Malformed("IDLE ends with DONE").into()),
             Woke::Line(Err(NoCommand::Closed(error))) => return Err(error.into()),

@@ -2,11 +2,12 @@
 
 use super::status::{self, Item, astring};
 use super::{Args, done};
-use crate::limits::WILDCARDS_MAX;
+use crate::limits::{NAMES_AT_ONCE, PATTERN_BYTES_MAX, PATTERNS_MAX, WILDCARDS_MAX};
 use crate::refusal::{Ending, Fail};
 use crate::state::Session;
 use crate::wire::cursor::{Cursor, Malformed};
 use engine_service::MailboxEntry;
+use std::collections::{BTreeSet, HashSet};
 
 #[derive(Debug, Default)]
 pub struct Request {
@@ -47,7 +48,10 @@ pub fn parse(mut cursor: Cursor<'_>) -> Result<Request, Malformed> {
     if cursor.peek() == Some(b'(') {
         cursor.list(|c| {
             patterns.push(c.list_pattern()?);
-            Ok(())
+            match patterns.len() > PATTERNS_MAX {
+                true => Err(Malformed("too many patterns")),
+                false => Ok(()),
+            }
         })?;
     } else {
         let pattern = cursor.list_pattern()?;
@@ -59,12 +63,10 @@ pub fn parse(mut cursor: Cursor<'_>) -> Result<Request, Malformed> {
         return_options(&mut cursor, &mut request)?;
     }
     cursor.end()?;
-    request.patterns = patterns.iter().map(|p| joined(&reference, p)).collect();
-    let wild = |p: &String| p.bytes().filter(|b| matches!(b, b'*' | b'%')).count();
-    match request.patterns.iter().any(|p| wild(p) > WILDCARDS_MAX) {
-        true => Err(Malformed("too many wildcards")),
-        false => Ok(request),
+    for pattern in &patterns {
+        request.patterns.push(joined(&reference, pattern)?);
     }
+    Ok(request)
 }
 
 fn return_options(cursor: &mut Cursor<'_>, request: &mut Request) -> Result<(), Malformed> {
@@ -87,7 +89,20 @@ fn return_options(cursor: &mut Cursor<'_>, request: &mut Request) -> Result<(), 
     })
 }
 
-fn joined(reference: &str, pattern: &str) -> String {
+/// A pattern's full form, within its bounds.
+fn joined(reference: &str, pattern: &str) -> Result<String, Malformed> {
+    let whole = rooted(reference, pattern);
+    let wild = whole.bytes().filter(|b| matches!(b, b'*' | b'%')).count();
+    if wild > WILDCARDS_MAX {
+        return Err(Malformed("too many wildcards"));
+    }
+    match whole.len() > PATTERN_BYTES_MAX {
+        true => Err(Malformed("the pattern is longer than any name")),
+        false => Ok(whole),
+    }
+}
+
+fn rooted(reference: &str, pattern: &str) -> String {
     let whole = match pattern.strip_prefix('/') {
         Some(rooted) => rooted.to_owned(),
         None => format!("{reference}{pattern}"),
@@ -174,7 +189,13 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     let named = |e: &MailboxEntry| request.patterns.iter().any(|p| matches(p, e.name.as_str()));
     let show_subscribed = request.only_subscribed || request.return_subscribed;
     let plain = !request.only_subscribed && !request.return_subscribed;
-    for (at, entry) in entries.iter().enumerate().filter(|(_, e)| named(e)) {
+    for (at, entry) in entries.iter().enumerate() {
+        if at % NAMES_AT_ONCE == 0 {
+            session.between_pages().await?;
+        }
+        if !named(entry) {
+            continue;
+        }
         // A name that is only subscribed to is not listed unless subscriptions are asked for.
         let shown = wanted(entry) && (entry.id.is_some() || entry.has_children || !plain);
         let below = request.recursive
@@ -213,13 +234,17 @@ pub async fn run_lsub(session: &mut Session, args: Args<'_>) -> Result<Ending, F
     cursor.space()?;
     let reference = cursor.mailbox_text()?;
     cursor.space()?;
-    let pattern = joined(&reference, &cursor.list_pattern()?);
+    let pattern = joined(&reference, &cursor.list_pattern()?)?;
     cursor.end()?;
     let who = session.who()?;
     let entries = session.mail.mailboxes(&who).await?;
-    let subscribed: Vec<&MailboxEntry> = entries.iter().filter(|e| e.subscribed).collect();
-    let mut parents = std::collections::BTreeSet::new();
-    for entry in subscribed {
+    let subscribed = || entries.iter().filter(|e| e.subscribed);
+    let names: HashSet<&str> = subscribed().map(|e| e.name.as_str()).collect();
+    let mut parents = BTreeSet::new();
+    for (at, entry) in subscribed().enumerate() {
+        if at % NAMES_AT_ONCE == 0 {
+            session.between_pages().await?;
+        }
         let name = entry.name.as_str();
         if matches(&pattern, name) {
             let line = format!("* LSUB () \"/\" {}", astring(name));
@@ -229,8 +254,8 @@ pub async fn run_lsub(session: &mut Session, args: Args<'_>) -> Result<Ending, F
         // RFC 3501 §6.3.9: with `%`, a parent whose child is subscribed is shown as \Noselect.
         let mut parent = entry.name.parent();
         while let Some(above) = parent {
-            let is_subscribed = entries.iter().any(|e| e.subscribed && e.name == above);
-            if pattern.contains('%') && matches(&pattern, above.as_str()) && !is_subscribed {
+            let is_new = !names.contains(above.as_str()) && !parents.contains(above.as_str());
+            if is_new && pattern.contains('%') && matches(&pattern, above.as_str()) {
                 parents.insert(above.as_str().to_owned());
             }
             parent = above.parent();
@@ -250,7 +275,7 @@ mod tests {
     #[track_caller]
     fn check(pattern: &str, name: &str, expect: bool) {
         assert_eq!(
-            matches(&joined("", pattern), name),
+            matches(&joined("", pattern).unwrap(), name),
             expect,
             "{pattern} {name}"
         );
@@ -272,5 +297,31 @@ mod tests {
         check("a*b*c", "aXbY", false);
         check("", "a", false);
         check("é%", "éa", true);
+    }
+
+    #[track_caller]
+    fn refused(arguments: &str, expect: &str) {
+        let text = format!(" {arguments}").into_bytes();
+        let literals = Vec::new();
+        let command = crate::wire::cursor::Command { text, literals };
+        let shown = parse(Cursor::new(&command)).map_err(|e| e.to_string());
+        assert_eq!(shown.map(|_| ()), Err(expect.to_owned()));
+    }
+
+    #[test]
+    fn work_is_bounded() {
+        refused(&format!("\"\" {}", "*".repeat(17)), "too many wildcards");
+        refused(
+            &format!("{} *", "a".repeat(1_040)),
+            "the pattern is longer than any name",
+        );
+        refused(
+            &format!("\"\" ({})", "* ".repeat(32) + "*"),
+            "too many patterns",
+        );
+        refused(
+            "(RECURSIVEMATCH) \"\" *",
+            "RECURSIVEMATCH alone selects nothing",
+        );
     }
 }

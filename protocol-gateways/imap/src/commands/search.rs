@@ -1,16 +1,18 @@
 //! SEARCH and UID SEARCH: RFC 3501 §6.4.4, by a scan; MODSEQ: RFC 7162 §3.1.5.
 
 use super::{Args, done};
-use crate::limits::PAGE_ROWS;
+use crate::limits::{PAGE_ROWS, SEARCH_INLINE_BYTES_MAX};
 use crate::refusal::{Ending, Fail};
-use crate::render::{self, TextKey};
+use crate::render::{self, TextKey, charset};
 use crate::state::Session;
 use crate::wire::cursor::Malformed;
 use crate::wire::date::day_in_zone;
 use crate::wire::search::{Key, When, parse};
-use engine_service::{Content, Mail, MessageRow, Refusal};
+use engine_service::{Content, MessageRow, Refusal};
 use engine_types::{Flag, ModSeq, Uid, UidSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
 
 /// A key with its sets resolved to UIDs.
 enum Test {
@@ -30,20 +32,21 @@ enum Test {
 pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> {
     let request = parse(args.cursor)?;
     if !request.charset_known {
-        return Ok(Ending::No(
-            "[BADCHARSET (UTF-8 US-ASCII)] this charset is not known".to_owned(),
-        ));
+        let known = charset::NAMES.join(" ");
+        return Ok(Ending::No(format!(
+            "[BADCHARSET ({known})] this charset is not known"
+        )));
     }
     // RFC 7162 §3.1: an enabling command.
     session.condstore |= request.mod_seq;
     let uids = session.selected()?.uids.clone();
-    let test = resolve(request.key, &uids)?;
-    let mail = session.mail.clone();
+    let test = Arc::new(resolve(request.key, &uids)?);
     let mut found = "* SEARCH".to_owned();
     let mut highest = ModSeq(0);
     for page in uids.chunks(PAGE_ROWS) {
+        session.between_pages().await?;
         for row in session.rows(page)? {
-            if !matches(&*mail, &test, &row).await? {
+            if !matches(session, &test, &row).await? {
                 continue;
             }
             highest = highest.max(row.mod_seq);
@@ -109,16 +112,31 @@ fn reads_content(test: &Test) -> bool {
     }
 }
 
-async fn matches(mail: &dyn Mail, test: &Test, row: &MessageRow) -> Result<bool, Fail> {
+async fn matches(session: &mut Session, test: &Arc<Test>, row: &MessageRow) -> Result<bool, Fail> {
     // Without content first: most messages are decided by their row.
     if let Some(decided) = decide(test, row, None) {
         return Ok(decided);
     }
-    match mail.content(&row.body).await {
-        Ok(content) => Ok(decide(test, row, Some(&content)).unwrap_or(false)),
+    session.between_pages().await?;
+    match session.mail.content(&row.body).await {
+        Ok(content) => look(test, row, content).await,
         // A message that cannot be read is not found; the others still are.
         Err(Refusal::Damaged(_)) => Ok(false),
         Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Decoding a large message would keep a thread of the server's from all its other sessions.
+async fn look(test: &Arc<Test>, row: &MessageRow, content: Content) -> Result<bool, Fail> {
+    if row.size <= SEARCH_INLINE_BYTES_MAX {
+        return Ok(decide(test, row, Some(&content)).unwrap_or(false));
+    }
+    let (test, row) = (test.clone(), row.clone());
+    let looking = spawn_blocking(move || decide(&test, &row, Some(&content)));
+    match looking.await {
+        Ok(found) => Ok(found.unwrap_or(false)),
+        // The runtime ends.
+        Err(_) => Err(Refusal::Unavailable("the message could not be searched").into()),
     }
 }
 

@@ -123,7 +123,11 @@ async fn answer(
         .filter(|&uid| !silent || stored.changed.contains(uid))
         .collect();
     for page in known.chunks(PAGE_ROWS) {
-        for row in session.rows(page)? {
+        let rows = session.rows(page)?;
+        if !silent {
+            session.announce_keywords(&rows);
+        }
+        for row in rows {
             // Somebody else changed it behind our STORE: the announcement at the command's end shows it.
             let ours = stored.mod_seq.is_none_or(|m| row.mod_seq <= m);
             let selected = session.selected()?;

@@ -1,6 +1,6 @@
 //! What FETCH shows of a message and what SEARCH finds in it. Pure: facts and content in, octets or answers out.
 
-mod charset;
+pub mod charset;
 mod decode;
 mod header;
 mod matching;

@@ -97,9 +97,7 @@ impl Selected {
         let mut text = String::new();
         let highest = self.uids.last().copied().unwrap_or_default();
         let mut fresh: Vec<Uid> = Vec::new();
-        if self.learn_keywords(&changes.changed) {
-            let _ = write!(text, "* FLAGS ({})\r\n", flag_list(&self.keywords));
-        }
+        self.announce_keywords(&changes.changed, out);
         for row in &changes.changed {
             match self.number(row.uid) {
                 Some(number) => self.announce_row(number, row, how, &mut text),
@@ -127,7 +125,19 @@ impl Selected {
         out.extend_from_slice(text.as_bytes());
     }
 
-    /// True: there are new ones (RFC 3501 §7.2.6).
+    /// Keywords that are new to this session are named before a FETCH shows them (RFC 3501 §7.2.6).
+    pub fn announce_keywords(&mut self, rows: &[MessageRow], out: &mut Vec<u8>) {
+        if self.learn_keywords(rows) {
+            let flags = flag_list(&self.keywords);
+            let mut text = format!("* FLAGS ({flags})\r\n");
+            if !self.read_only {
+                let _ = write!(text, "* OK [PERMANENTFLAGS ({flags} \\*)] kept\r\n");
+            }
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// True: there are new ones.
     fn learn_keywords(&mut self, rows: &[MessageRow]) -> bool {
         let before = self.keywords.len();
         for keyword in rows.iter().flat_map(|row| row.flags.keywords()) {

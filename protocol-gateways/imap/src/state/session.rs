@@ -13,6 +13,7 @@ use engine_types::{Uid, UidSet};
 use gateway_session::SessionHandle;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -22,6 +23,9 @@ pub enum Phase {
     Authenticated(Principal),
     Selected(Principal, Box<Selected>),
 }
+
+const KICKED: &str = "the operator ends this session";
+const SHUTTING_DOWN: &str = "[UNAVAILABLE] the server is shutting down";
 
 /// Why a session must end although its client is content.
 pub struct Stop {
@@ -34,13 +38,21 @@ impl Stop {
     pub async fn stopped(&self) -> &'static str {
         let mut shutdown = self.shutdown.clone();
         tokio::select! {
-            () = self.handle.kicked() => "* BYE the operator ends this session",
+            () = self.handle.kicked() => KICKED,
             ended = shutdown.wait_for(|stop| *stop) => match ended {
-                Ok(_) => "* BYE [UNAVAILABLE] the server is shutting down",
+                Ok(_) => SHUTTING_DOWN,
                 // The server's own end is gone without a word: it is ending too.
-                Err(_) => "* BYE [UNAVAILABLE] the server is ending",
+                Err(_) => "[UNAVAILABLE] the server is ending",
             },
         }
+    }
+
+    /// As `stopped`, at this moment.
+    pub fn reason(&self) -> Option<&'static str> {
+        if self.handle.is_kicked() {
+            return Some(KICKED);
+        }
+        self.shutdown.borrow().then_some(SHUTTING_DOWN)
     }
 }
 
@@ -57,6 +69,7 @@ pub struct Session {
     /// What ID said of the client, for logs.
     pub client_id: String,
     commands: u64,
+    /// In a row.
     bad_commands: u32,
     began: Instant,
 }
@@ -93,6 +106,11 @@ impl Session {
         }
     }
 
+    pub fn login_time_left(&self) -> Duration {
+        let most = self.config.limits.login_time_max;
+        most.saturating_sub(self.began.elapsed())
+    }
+
     pub fn who(&self) -> Result<Principal, Fail> {
         match &self.phase {
             Phase::NotAuthenticated => Err(Fail::No("log in first")),
@@ -127,12 +145,36 @@ impl Session {
         was_selected
     }
 
+    pub fn is_open_mailbox_gone(&self) -> Result<bool, Fail> {
+        let Phase::Selected(who, selected) = &self.phase else {
+            return Ok(false);
+        };
+        let changes = self.mail.changes(who, selected.mailbox, selected.synced)?;
+        Ok(changes.gone)
+    }
+
     /// Rows of a page of UIDs that still exist.
     pub fn rows(&mut self, page: &[Uid]) -> Result<Vec<MessageRow>, Fail> {
         let who = self.who()?;
         let mailbox = self.selected()?.mailbox;
         let uids: UidSet = page.iter().copied().collect();
         Ok(self.mail.messages(&who, mailbox, &uids)?)
+    }
+
+    /// Before the flags of these rows are shown.
+    pub fn announce_keywords(&mut self, rows: &[MessageRow]) {
+        if let Phase::Selected(_, selected) = &mut self.phase {
+            selected.announce_keywords(rows, self.connection.out());
+        }
+    }
+
+    /// Between two pages of a long command: other sessions get their turn, and one that must end does.
+    pub async fn between_pages(&mut self) -> Result<(), Fail> {
+        tokio::task::yield_now().await;
+        match self.stop.reason() {
+            Some(text) => Err(Fail::Stopped(text)),
+            None => Ok(()),
+        }
     }
 
     /// Says so if what is shown may be old.
@@ -214,7 +256,7 @@ impl Session {
         loop {
             let limits = &self.config.limits;
             let logged_in = !matches!(self.phase, Phase::NotAuthenticated);
-            let left = limits.login_time_max.saturating_sub(self.began.elapsed());
+            let left = self.login_time_left();
             let message_max = logged_in.then(|| self.mail.message_bytes_max());
             let connection = &mut self.connection;
             let read = async {
@@ -234,7 +276,7 @@ impl Session {
             };
             let result = tokio::select! {
                 biased;
-                goodbye = self.stop.stopped() => return Err(Some(goodbye.to_owned())),
+                text = self.stop.stopped() => return Err(Some(format!("* BYE {text}"))),
                 result = read => result,
             };
             match result {
@@ -289,7 +331,10 @@ impl Session {
         }
         self.connection.drain().await?;
         match end {
-            Ending::Ok(text) => self.connection.line(&format!("{tag} OK {text}")),
+            Ending::Ok(text) => {
+                self.bad_commands = 0;
+                self.connection.line(&format!("{tag} OK {text}"));
+            }
             Ending::No(text) => self.connection.line(&format!("{tag} NO {text}")),
             Ending::Bad(text) => return Ok(self.bad(tag, &text)),
             Ending::Bye(text) => return Ok(Next::End(Some(format!("* BYE {text}")))),

@@ -4,7 +4,8 @@ use super::cursor::{Cursor, Malformed};
 use super::date::parse_date;
 use super::set::SequenceSet;
 use crate::limits::{ITEMS_MAX, NESTING_MAX};
-use crate::render::TextKey;
+use crate::render::{TextKey, charset};
+use encoding_rs::{Encoding, UTF_8};
 use engine_types::{Flag, Keyword, ModSeq, SystemFlag};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -45,16 +46,22 @@ pub struct SearchRequest {
 
 pub fn parse(mut cursor: Cursor<'_>) -> Result<SearchRequest, Malformed> {
     cursor.space()?;
-    let mut charset_known = true;
+    let mut charset = UTF_8;
     if cursor.eat_word("CHARSET") {
         cursor.space()?;
-        let charset = cursor.utf8()?;
-        charset_known = ["UTF-8", "US-ASCII"]
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(&charset));
+        let Some(known) = charset::named(&cursor.astring()?) else {
+            // The rest cannot be read.
+            return Ok(SearchRequest {
+                key: Key::All,
+                charset_known: false,
+                mod_seq: false,
+            });
+        };
+        charset = known;
         cursor.space()?;
     }
     let mut parser = Parser {
+        charset,
         keys_left: ITEMS_MAX,
         mod_seq: false,
     };
@@ -62,12 +69,13 @@ pub fn parse(mut cursor: Cursor<'_>) -> Result<SearchRequest, Malformed> {
     cursor.end()?;
     Ok(SearchRequest {
         key,
-        charset_known,
+        charset_known: true,
         mod_seq: parser.mod_seq,
     })
 }
 
 struct Parser {
+    charset: &'static Encoding,
     keys_left: usize,
     mod_seq: bool,
 }
@@ -123,8 +131,77 @@ impl Parser {
                 self.mod_seq = true;
                 mod_seq(cursor)
             }
-            _ => with_argument(&name, cursor),
+            _ => self.with_argument(&name, cursor),
         }
+    }
+
+    /// Keys that take arguments.
+    fn with_argument(&self, name: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
+        let when = match name {
+            "BEFORE" | "SENTBEFORE" => Some(When::Before),
+            "ON" | "SENTON" => Some(When::On),
+            "SINCE" | "SENTSINCE" => Some(When::Since),
+            _ => None,
+        };
+        let known = matches!(
+            name,
+            "KEYWORD"
+                | "UNKEYWORD"
+                | "UID"
+                | "LARGER"
+                | "SMALLER"
+                | "HEADER"
+                | "BODY"
+                | "TEXT"
+                | "FROM"
+                | "TO"
+                | "CC"
+                | "BCC"
+                | "SUBJECT"
+        );
+        if !known && when.is_none() {
+            return Err(Malformed("this search key is not known"));
+        }
+        cursor.space()?;
+        if let Some(when) = when {
+            let text = cursor.utf8()?;
+            let day = parse_date(&text).ok_or(Malformed("this is not a date"))?;
+            return Ok(match name.starts_with("SENT") {
+                true => Key::Sent(when, day),
+                false => Key::Arrived(when, day),
+            });
+        }
+        Ok(match name {
+            "KEYWORD" => keyword(cursor)?,
+            "UNKEYWORD" => Key::Not(Box::new(keyword(cursor)?)),
+            "UID" => Key::Uids(SequenceSet::parse(cursor)?),
+            "LARGER" => Key::Larger(cursor.number()?),
+            "SMALLER" => Key::Smaller(cursor.number()?),
+            "HEADER" => {
+                let name = cursor.utf8()?;
+                cursor.space()?;
+                let value = self.text(cursor)?;
+                Key::Text(TextKey::Header { name, value })
+            }
+            _ => {
+                let value = self.text(cursor)?;
+                Key::Text(match name {
+                    "FROM" => TextKey::From(value),
+                    "TO" => TextKey::To(value),
+                    "CC" => TextKey::Cc(value),
+                    "BCC" => TextKey::Bcc(value),
+                    "SUBJECT" => TextKey::Subject(value),
+                    "BODY" => TextKey::Body(value),
+                    _ => TextKey::Text(value),
+                })
+            }
+        })
+    }
+
+    /// What is searched for, in the command's charset.
+    fn text(&self, cursor: &mut Cursor<'_>) -> Result<String, Malformed> {
+        charset::exact(&cursor.astring()?, self.charset)
+            .ok_or(Malformed("text that is not of this charset"))
     }
 }
 
@@ -146,68 +223,6 @@ fn flag_key(name: &str) -> Option<Key> {
         "UNFLAGGED" => not(is(SystemFlag::Flagged)),
         "UNSEEN" => not(is(SystemFlag::Seen)),
         _ => return None,
-    })
-}
-
-fn with_argument(name: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
-    let when = match name {
-        "BEFORE" | "SENTBEFORE" => Some(When::Before),
-        "ON" | "SENTON" => Some(When::On),
-        "SINCE" | "SENTSINCE" => Some(When::Since),
-        _ => None,
-    };
-    let known = matches!(
-        name,
-        "KEYWORD"
-            | "UNKEYWORD"
-            | "UID"
-            | "LARGER"
-            | "SMALLER"
-            | "HEADER"
-            | "BODY"
-            | "TEXT"
-            | "FROM"
-            | "TO"
-            | "CC"
-            | "BCC"
-            | "SUBJECT"
-    );
-    if !known && when.is_none() {
-        return Err(Malformed("this search key is not known"));
-    }
-    cursor.space()?;
-    if let Some(when) = when {
-        let text = cursor.utf8()?;
-        let day = parse_date(&text).ok_or(Malformed("this is not a date"))?;
-        return Ok(match name.starts_with("SENT") {
-            true => Key::Sent(when, day),
-            false => Key::Arrived(when, day),
-        });
-    }
-    Ok(match name {
-        "KEYWORD" => keyword(cursor)?,
-        "UNKEYWORD" => Key::Not(Box::new(keyword(cursor)?)),
-        "UID" => Key::Uids(SequenceSet::parse(cursor)?),
-        "LARGER" => Key::Larger(cursor.number()?),
-        "SMALLER" => Key::Smaller(cursor.number()?),
-        "HEADER" => {
-            let name = cursor.utf8()?;
-            cursor.space()?;
-            let value = cursor.utf8()?;
-            Key::Text(TextKey::Header { name, value })
-        }
-        _ => {
-            let value = cursor.utf8()?;
-            Key::Text(match name {
-                "FROM" => TextKey::From(value),
-                "TO" => TextKey::To(value),
-                "CC" => TextKey::Cc(value),
-                "BCC" => TextKey::Bcc(value),
-                "SUBJECT" => TextKey::Subject(value),
-                "BODY" => TextKey::Body(value),
-                _ => TextKey::Text(value),
-            })
-        }
     })
 }
 
@@ -269,6 +284,32 @@ mod tests {
         );
         check("MODSEQ \"/flags/\\\\draft\" all 7", "ModSeq(ModSeq(7))");
         check("MODSEQ 7", "ModSeq(ModSeq(7))");
+    }
+
+    #[test]
+    fn text_is_in_the_charset_that_is_named() {
+        let check = |charset: &str, octets: &'static [u8], expect: &str| {
+            let text = format!(" CHARSET {charset} SUBJECT ").into_bytes();
+            let literals = vec![(text.len(), octets.into())];
+            let command = Command { text, literals };
+            let shown = match parse(Cursor::new(&command)) {
+                Err(e) => e.to_string(),
+                Ok(request) if !request.charset_known => "unknown".to_owned(),
+                Ok(request) => format!("{:?}", request.key),
+            };
+            assert_eq!(shown, expect, "{charset}");
+        };
+        check("KOI8-R", b"\xf0", "Text(Subject(\"П\"))");
+        check("\"iso-8859-1\"", b"gr\xfc\xdf", "Text(Subject(\"grüß\"))");
+        check(
+            "ISO-2022-JP",
+            b"\x1b$BF|K\\\x1b(B",
+            "Text(Subject(\"日本\"))",
+        );
+        check("utf-8", "é".as_bytes(), "Text(Subject(\"é\"))");
+        check("utf-8", b"\xe9", "text that is not of this charset");
+        check("X-NONE", b"\xe9", "unknown");
+        check("iso-2022-kr", b"a", "unknown");
     }
 
     #[test]

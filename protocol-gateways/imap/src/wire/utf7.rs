@@ -41,9 +41,19 @@ fn flush(shifted: &mut Vec<u8>, out: &mut String) {
     }
 }
 
-/// `None` for what is not modified UTF-7. Raw UTF-8, which some clients send, is taken as it is.
+/// `None` for what is not modified UTF-7: octets that no name may have in the clear (raw UTF-8 comes with RFC 6855 only,
+/// and that is not offered), and spellings that `encode` would not write. So a mailbox has one name on the wire.
 pub fn decode(name: &[u8]) -> Option<String> {
-    let mut rest = std::str::from_utf8(name).ok()?;
+    let printable = |b: &u8| (b' '..=b'~').contains(b);
+    let wire = std::str::from_utf8(name).ok()?;
+    if !name.iter().all(printable) {
+        return None;
+    }
+    let decoded = unshifted(wire)?;
+    (encode(&decoded) == wire).then_some(decoded)
+}
+
+fn unshifted(mut rest: &str) -> Option<String> {
     let mut out = String::with_capacity(rest.len());
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
@@ -90,7 +100,19 @@ mod tests {
 
     #[test]
     fn broken_names_are_refused() {
-        for wire in ["&", "&Jjo", "&J-", "&Jj!-", "a&2AA-"] {
+        for wire in [
+            "&",
+            "&Jjo",
+            "&J-",
+            "&Jj!-",
+            "a&2AA-",
+            // RFC 3501 §5.1.3: no 8-bit, no printable ASCII in the shift, no shift that ends where the next begins.
+            "Entwürfe",
+            "a\tb",
+            "&AGE-",
+            "a&AC8-b",
+            "&APw-&APw-",
+        ] {
             assert_eq!(decode(wire.as_bytes()), None, "{wire}");
         }
     }
