@@ -73,8 +73,8 @@ fn main() -> Result<()> {
     } else {
         measure_all(&cli, &messages)?
     };
-    let text = head + &body;
-    println!("{text}");
+    let text = format!("{}\n", (head + &body).trim_end());
+    print!("{text}");
     if let Some(out) = &cli.out {
         std::fs::write(out, &text).with_context(|| format!("cannot write {}", out.display()))?;
     }
