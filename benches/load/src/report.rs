@@ -184,16 +184,17 @@ pub fn flushes(counted: &[Counted]) -> String {
 pub fn settled(all: &[Settled]) -> String {
     let mut out = String::from(
         "64 connections; then nothing, until less than 1 MiB was written in 10 s. Written: by the processes' own account \
-         (`/proc/PID/io`). At rest: all files, log and views included, less what was there before the first message.\n\n\
-         | system | MB of mail | messages | per second | longest pause ms | written per byte | … and replica | at rest per byte | … and replica |\n\
-         |---|---|---|---|---|---|---|---|---|\n",
+         (`/proc/PID/io`). At rest: all files, log and views included, less what was there before the first message. \
+         Memory: PSS of all processes at the end.\n\n\
+         | system | MB of mail | messages | per second | longest pause ms | written per byte | … and replica | at rest per byte | … and replica | memory MiB per replica |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in all {
         let (bytes, replicas) = (row.bytes as f64, row.kind.replicas() as f64);
         let (written, at_rest) = (row.written as f64 / bytes, row.at_rest as f64 / bytes);
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {:.0} | {} | {written:.2} | {:.2} | {at_rest:.3} | {:.3} |",
+            "| {} | {} | {} | {:.0} | {} | {written:.2} | {:.2} | {at_rest:.3} | {:.3} | {:.0} |",
             row.kind.name(),
             row.bytes >> 20,
             row.messages,
@@ -201,6 +202,7 @@ pub fn settled(all: &[Settled]) -> String {
             row.worst_pause_ms,
             written / replicas,
             at_rest / replicas,
+            row.memory_kib as f64 / 1024.0 / replicas,
         );
     }
     out

@@ -23,6 +23,7 @@ pub struct Settled {
     pub messages: u64,
     pub written: u64,
     pub at_rest: u64,
+    pub memory_kib: u64,
     pub seconds: f64,
     pub worst_pause_ms: u64,
 }
@@ -66,6 +67,7 @@ pub fn deliver(
         messages: run.operations,
         written: after.written.saturating_sub(before.written),
         at_rest: peer.at_rest()?.saturating_sub(at_rest_before),
+        memory_kib: usage::pss_kib(&peer.pids()?),
         seconds,
         worst_pause_ms: crate::report::worst_pause_ms(&run),
     })

@@ -38,6 +38,16 @@ pub fn of(pids: &[u32]) -> Usage {
     sum
 }
 
+/// Proportional set size of them all: shared pages are counted once. Processes that are gone count nothing.
+pub fn pss_kib(pids: &[u32]) -> u64 {
+    let each = pids.iter().filter_map(|pid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.trim().trim_end_matches(" kB").parse::<u64>().ok()
+    });
+    each.sum()
+}
+
 /// `pid` and all that descend from it.
 pub fn tree(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
