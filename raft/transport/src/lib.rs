@@ -7,6 +7,8 @@
 mod config;
 mod error;
 mod frame;
+#[cfg(test)]
+mod golden;
 mod handshake;
 pub mod limits;
 mod link;

@@ -1,6 +1,7 @@
 //! Real journals (on a disk that can lose its power), real sockets, real consensus.
 
 mod conformance;
+mod golden;
 mod hazard;
 mod members;
 mod pure;
