@@ -8,7 +8,7 @@ pub const OUTCOMES_PER_ACCOUNT_MAX: u32 = 10_000;
 /// cheap.
 pub const OUTCOMES_PRUNED_PER_EVENT_MAX: usize = 4;
 /// A chunk that no body has named for so long, in log time, never will be: a gateway waits for seconds. Reply to one that
-/// does: 451, or BYE with an unknown outcome.
+/// does: 451, or `NO [UNAVAILABLE]`.
 pub const CHUNK_AGE_MS_MAX: u64 = 60 * 60 * 1_000;
 /// Rows of old chunks dropped in one entry: more than one entry brings, few, so that it is cheap.
 pub const CHUNKS_PRUNED_PER_ENTRY_MAX: usize = 16;

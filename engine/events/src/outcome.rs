@@ -69,7 +69,7 @@ pub enum Refusal {
     UidsExhausted = 12,
     /// An earlier poison event: the mailbox takes no changes until it is repaired.
     Quarantined = 13,
-    /// The command's id, or a chunk that its body names, is older than what is kept.
+    /// A body names a chunk that is no longer kept, or never was: its sender was away for too long.
     TooOld = 14,
 }
 

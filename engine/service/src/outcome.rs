@@ -56,7 +56,24 @@ pub(crate) fn refusal(code: Folded) -> Refusal {
         Folded::AccountExists => Refusal::Cannot("the account exists already"),
         Folded::UidsExhausted => Refusal::Limit("the mailbox has no UIDs left"),
         Folded::Quarantined => Refusal::Quarantined,
-        // Design §3: an id outside the window of outcomes is answered as unknown, never applied twice.
-        Folded::TooOld => Refusal::OutcomeUnknown,
+        // Nothing was applied, and the sender still has the message.
+        Folded::TooOld => Refusal::Unavailable("pieces of the message are no longer kept"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a fold refused did not happen: no refusal of its may be called unknown (promise P8).
+    #[test]
+    fn a_fold_that_refuses_is_certain() {
+        let mut codes = 0;
+        while let Ok(code) = Folded::try_from(codes) {
+            let told = refusal(code);
+            assert!(!matches!(told, Refusal::OutcomeUnknown), "{code:?}");
+            codes += 1;
+        }
+        assert!(codes > 14, "all of them");
     }
 }
