@@ -15,8 +15,8 @@ const START_MAX: Duration = Duration::from_secs(60);
 const ACCOUNTS: [&str; 3] = ["alice@example.org", "bob@example.org", "carol@example.org"];
 /// Gotthard's three nodes listen at node × 1000 + this + 24; the single node as node 5 would.
 const OFFSET: u16 = 17_000;
-const DOVECOT_LMTP: u16 = 23_024;
-const DOVECOT_IMAP: u16 = 23_143;
+const DOVECOT_LMTP: u16 = 24_924;
+const DOVECOT_IMAP: u16 = 24_943;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerKind {
