@@ -7,6 +7,10 @@ use std::time::Duration;
 /// A command without its literals, in octets. RFC 7162 §4 asks for at least 8 KiB; large UID sets need more.
 /// Reply: `* BYE`, since the end of such a line is not known.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
+/// As `LINE_BYTES_MAX`, before a login: tens of thousands of strangers may connect. ID's fields are the longest there is.
+pub const STRANGER_LINE_BYTES_MAX: usize = 8 * 1024;
+/// All literals of a command before a login: a name and a password.
+pub const STRANGER_LITERAL_BYTES_MAX: u64 = 4 * 1024;
 /// All literals of a command other than a message to APPEND. Reply: `BAD [TOOBIG]`.
 pub const LITERAL_BYTES_MAX: u64 = 64 * 1024;
 /// Literals of one command; each costs a continuation. Reply: `BAD`.

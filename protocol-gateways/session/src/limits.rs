@@ -24,5 +24,3 @@ pub const ACCEPT_RETRY_WAIT: Duration = Duration::from_millis(100);
 /// Delay after the first failed login of a session; it doubles with each, up to the maximum.
 pub const LOGIN_DELAY_FIRST: Duration = Duration::from_secs(1);
 pub const LOGIN_DELAY_MAX: Duration = Duration::from_secs(8);
-/// Failed logins in one session, after which a gateway ends it.
-pub const LOGIN_FAILURES_MAX: u32 = 5;

@@ -1,6 +1,7 @@
 //! AUTHENTICATE PLAIN: RFC 3501 §6.2.2, RFC 4616, with an initial response (RFC 4959).
 
 use super::{Args, login};
+use crate::limits::STRANGER_LINE_BYTES_MAX;
 use crate::refusal::{Ending, Fail};
 use crate::state::Session;
 use crate::wire::connection::NoCommand;
@@ -49,7 +50,7 @@ async fn ask(session: &mut Session) -> Result<Vec<u8>, Fail> {
     session.connection.line("+ ");
     session.connection.flush().await?;
     let left = session.login_time_left();
-    let read = timeout(left, session.connection.read_line());
+    let read = timeout(left, session.connection.read_line(STRANGER_LINE_BYTES_MAX));
     tokio::select! {
         biased;
         text = session.stop.stopped() => Err(Fail::Stopped(text)),

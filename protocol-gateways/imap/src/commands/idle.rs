@@ -1,6 +1,7 @@
 //! IDLE: RFC 2177. Changes are announced as this node shows them.
 
 use super::{Args, done};
+use crate::limits::STRANGER_LINE_BYTES_MAX;
 use crate::refusal::{Ending, Fail};
 use crate::state::Session;
 use crate::wire::connection::NoCommand;
@@ -47,7 +48,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
             first = line => match first {
                 Err(error) => Woke::Line(Err(error.into())),
                 Ok(()) => Woke::Line(
-                    timeout(pause, session.connection.read_line())
+                    timeout(pause, session.connection.read_line(STRANGER_LINE_BYTES_MAX))
                         .await
                         .unwrap_or(Err(NoCommand::TimedOut)),
                 ),

@@ -3,7 +3,7 @@
 use super::cursor::{Command, is_atom_char};
 use crate::limits::{
     CLOSE_WAIT_MAX, ImapLimits, LINE_BYTES_MAX, LITERAL_BYTES_MAX, LITERALS_MAX, OUT_BYTES,
-    READ_BYTES,
+    READ_BYTES, STRANGER_LINE_BYTES_MAX, STRANGER_LITERAL_BYTES_MAX,
 };
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::BoxFuture;
@@ -193,7 +193,7 @@ impl Connection {
 
     /// A line without its end. A bare LF ends a line too, as hand-typed sessions have it.
     /// The whole line must be here in time: a client that sends an octet now and then gains nothing by it.
-    pub async fn read_line(&mut self) -> Result<Vec<u8>, NoCommand> {
+    pub async fn read_line(&mut self, bytes_max: usize) -> Result<Vec<u8>, NoCommand> {
         let mut seen = 0;
         let by = Instant::now() + self.limits.command_pause_max;
         loop {
@@ -203,13 +203,13 @@ impl Connection {
                 if line.last() == Some(&b'\r') {
                     line.truncate(line.len() - 1);
                 }
-                if line.len() > LINE_BYTES_MAX {
+                if line.len() > bytes_max {
                     return Err(NoCommand::TooLong);
                 }
                 return Ok(line.to_vec());
             }
             seen = self.read.len();
-            if seen > LINE_BYTES_MAX {
+            if seen > bytes_max {
                 return Err(NoCommand::TooLong);
             }
             self.more(by).await?;
@@ -229,16 +229,21 @@ impl Connection {
         Ok(self.read.split_to(len).freeze())
     }
 
-    /// A whole command. `message_bytes_max` bounds the literal of APPEND; `None`: none is taken now.
+    /// A whole command. `message_bytes_max` bounds the literal of APPEND; `None`: nobody is logged in, so none is taken and
+    /// all is bounded more tightly.
     pub async fn read_command(
         &mut self,
         message_bytes_max: Option<u64>,
     ) -> Result<Command, NoCommand> {
+        let (line_max, literal_max) = match message_bytes_max {
+            Some(_) => (LINE_BYTES_MAX, LITERAL_BYTES_MAX),
+            None => (STRANGER_LINE_BYTES_MAX, STRANGER_LITERAL_BYTES_MAX),
+        };
         let mut command = Command::default();
         loop {
-            let line = self.read_line().await?;
+            let line = self.read_line(line_max).await?;
             command.text.extend_from_slice(&line);
-            if command.text.len() > LINE_BYTES_MAX {
+            if command.text.len() > line_max {
                 return Err(NoCommand::TooLong);
             }
             let Some((len, sync)) = literal_head(&line) else {
@@ -252,7 +257,7 @@ impl Connection {
             let held: u64 = command.literals.iter().map(|(_, b)| b.len() as u64).sum();
             let most = match message_bytes_max {
                 Some(most) if append => most,
-                _ => LITERAL_BYTES_MAX,
+                _ => literal_max,
             };
             let reply = if command.literals.len() >= LITERALS_MAX {
                 Some("BAD too many literals")

@@ -51,10 +51,10 @@ fn literal_heads() {
 }
 
 /// What is read of `sent` when no more comes.
-async fn read(sent: &str) -> String {
+async fn read(sent: &str, message_bytes_max: Option<u64>) -> String {
     let (mut connection, mut client) = connection(1024 * 1024);
     client.write_all(sent.as_bytes()).await.unwrap();
-    match connection.read_command(Some(100_000)).await {
+    match connection.read_command(message_bytes_max).await {
         Ok(command) => {
             let held: usize = command.literals.iter().map(|(_, b)| b.len()).sum();
             format!("{} and {held}", command.text.len())
@@ -113,7 +113,32 @@ async fn commands_are_bounded() {
             too_large,
         ),
     ] {
-        assert_eq!(read(&sent).await, expect, "{:.40}", sent);
+        assert_eq!(read(&sent, Some(100_000)).await, expect, "{:.40}", sent);
+    }
+}
+
+/// Thousands of them may be there.
+#[tokio::test]
+async fn strangers_are_bounded_more_tightly() {
+    let long = "x".repeat(STRANGER_LINE_BYTES_MAX);
+    let literal = |bytes: usize| format!("{{{bytes}+}}\r\n{}", "x".repeat(bytes));
+    for (sent, expect) in [
+        (
+            format!("a LOGIN {} {}\r\n", literal(100), literal(100)),
+            "9 and 200",
+        ),
+        (format!("a {long}\r\n"), "too long"),
+        (format!("a LOGIN {}", literal(5_000)), "too long"),
+        (
+            "a LOGIN {5000}\r\n".to_owned(),
+            "a BAD [TOOBIG] the literal is too large",
+        ),
+        (
+            "a APPEND x {5000}\r\n".to_owned(),
+            "a NO [TOOBIG] the message is larger than this server takes",
+        ),
+    ] {
+        assert_eq!(read(&sent, None).await, expect, "{sent:.40}");
     }
 }
 
