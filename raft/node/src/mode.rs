@@ -85,6 +85,44 @@ pub(crate) fn due(s: Situation) -> Option<Mode> {
     }
 }
 
+/// The sync leases that a leader has granted. Granting and the decision to degrade exclude each other: from the moment
+/// in which a leader decides, it grants none, although the log does not say so yet.
+#[derive(Default)]
+pub(crate) struct Leases {
+    until: Option<Instant>,
+    is_closed: bool,
+}
+
+impl Leases {
+    /// False: closed, nothing is granted.
+    pub fn grant(&mut self, until: Instant) -> bool {
+        if !self.is_closed {
+            self.until = self.until.max(Some(until));
+        }
+        !self.is_closed
+    }
+
+    /// Whether all are over, also those of leaders before one that leads since `leads_since`.
+    pub fn are_over(&self, leads_since: Instant, now: Instant) -> bool {
+        let earlier_leaders = leads_since + LEASE_LENGTH;
+        let over_at = self
+            .until
+            .map_or(earlier_leaders, |until| until.max(earlier_leaders));
+        now >= over_at + LEASE_DRIFT
+    }
+
+    /// If all are over, none is granted until they are opened again. False: one may still run.
+    pub fn close(&mut self, leads_since: Instant, now: Instant) -> bool {
+        self.is_closed |= self.are_over(leads_since, now);
+        self.is_closed
+    }
+
+    /// The log says that sites are in sync, or we do not lead.
+    pub fn open(&mut self) {
+        self.is_closed = false;
+    }
+}
+
 /// Grants a lease: for so long, counted from the asking, nobody degrades.
 pub(crate) fn grant(shared: &Shared, raft: &Raft) -> Option<Duration> {
     let metrics = raft.metrics();
@@ -103,8 +141,8 @@ pub(crate) fn grant(shared: &Shared, raft: &Raft) -> Option<Duration> {
     // A leader that was deposed without knowing it grants nothing beyond what its last majority allows.
     let acked = *metrics.last_quorum_acked.as_deref()?;
     let left = LEASE_LENGTH.checked_sub(openraft::Instant::elapsed(&acked))?;
-    *shared.last_granted.lock() = Some(Instant::now() + left);
-    Some(left)
+    let until = Instant::now() + left;
+    shared.leases.lock().grant(until).then_some(left)
 }
 
 /// Whether an entry of our own term has been handed over.
@@ -117,37 +155,44 @@ pub(crate) fn has_own_term(shared: &Shared, metrics: &Metrics) -> bool {
 pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
     let mut tick = interval(MODE_CHECK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut leads_since: Option<(u64, Instant)> = None;
+    let mut leads: Option<(u64, Instant)> = None;
     loop {
         if !worth_a_look(&shared).await {
             return;
         }
         tick.tick().await;
-        let proposed = {
+        let (proposed, leads_since) = {
             let metrics = raft.metrics();
             let metrics = metrics.borrow_watched();
             if !metrics.state.is_leader() || !has_own_term(&shared, &metrics) {
-                leads_since = None;
+                leads = None;
+                shared.leases.lock().open();
                 continue;
             }
-            let (term, since) = *leads_since.get_or_insert((metrics.current_term, Instant::now()));
+            let (term, since) = *leads.get_or_insert((metrics.current_term, Instant::now()));
             if term != metrics.current_term {
-                leads_since = None;
+                leads = None;
                 continue;
             }
-            situation(&shared, &metrics, since).and_then(due)
+            (situation(&shared, &metrics, since).and_then(due), since)
         };
-        if let Some(mode) = proposed {
-            let written = raft
-                .client_write(payload(mode, (shared.wall_clock)()))
-                .await;
-            match written {
-                Ok(_) => {
-                    tracing::warn!(shard = %shared.shard, ?mode, "the shard's mode has changed")
+        let Some(mode) = proposed else { continue };
+        let begins_to_degrade = mode == Mode::Degraded && shared.mode.borrow().mode == Mode::InSync;
+        if begins_to_degrade && !shared.leases.lock().close(leads_since, Instant::now()) {
+            // One was granted since we looked.
+            continue;
+        }
+        let written = raft.client_write(payload(mode, (shared.wall_clock)()));
+        match written.await {
+            Ok(_) => {
+                tracing::warn!(shard = %shared.shard, ?mode, "the shard's mode has changed");
+                if mode == Mode::InSync {
+                    shared.leases.lock().open();
                 }
-                Err(error) => {
-                    tracing::debug!(shard = %shared.shard, %error, "a mode was not agreed on")
-                }
+            }
+            // Closed leases stay closed: the entry may still come to be.
+            Err(error) => {
+                tracing::debug!(shard = %shared.shard, %error, "a mode was not agreed on");
             }
         }
     }
@@ -224,14 +269,11 @@ fn situation(shared: &Shared, metrics: &Metrics, leads_since: Instant) -> Option
     }
     let in_two = mark::durable_in_two_sites(&members).map_or(0, |upto| upto.0 + 1);
     let last = metrics.last_log_index.map_or(0, |last| last + 1);
-    let granted_until = *shared.last_granted.lock();
-    let earlier_leaders = leads_since + LEASE_LENGTH;
-    let over_at = granted_until.map_or(earlier_leaders, |until| until.max(earlier_leaders));
     Some(Situation {
         policy: *shared.policy.borrow(),
         now: shared.mode.borrow().mode,
         second_site_is_heard: gate::is_heard(metrics, shared.own),
-        leases_are_over: Instant::now() >= over_at + LEASE_DRIFT,
+        leases_are_over: shared.leases.lock().are_over(leads_since, Instant::now()),
         behind: last.saturating_sub(in_two),
     })
 }

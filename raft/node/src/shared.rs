@@ -3,7 +3,7 @@
 //! FOLD-1: `folded` ≤ `mark` ≤ `handed`: nothing is folded that is not committed here and covered by the mark.
 //! FOLD-2: a proposal's responder is queued before its position is handed over, so the fold finds it.
 
-use crate::mode::ModeNow;
+use crate::mode::{Leases, ModeNow};
 use crate::snapshot_in::Receiving;
 use crate::types::{RaftLogId, RaftStoredMembership, TypeConfig};
 use openraft::storage::ApplyResponder;
@@ -46,8 +46,8 @@ pub(crate) struct Shared {
     pub policy: watch::Receiver<OnSiteLoss>,
     /// The newest mode that is committed.
     pub mode: watch::Sender<ModeNow>,
-    /// On a leader: until when a sync lease that it granted may run.
-    pub last_granted: Mutex<Option<Instant>>,
+    /// On a leader: the sync leases that it granted.
+    pub leases: Mutex<Leases>,
     /// Outside the leader's site: until when, by our wall clock, we know that nothing was acknowledged without us.
     pub in_sync_until: Mutex<Option<SystemTime>>,
     /// An operator has moved leadership by hand: until then it is not moved back.

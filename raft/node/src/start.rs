@@ -55,7 +55,7 @@ pub(crate) fn open(
         wall_clock: config.wall_clock,
         policy: config.on_site_loss.clone(),
         mode: watch::Sender::new(mode),
-        last_granted: Mutex::default(),
+        leases: Mutex::default(),
         in_sync_until: Mutex::default(),
         held_until: Mutex::default(),
         sending: Mutex::default(),

@@ -150,3 +150,23 @@ fn a_leader_changes_the_mode_when_it_is_due() {
         assert_eq!(due(situation), expect, "{situation:?}");
     }
 }
+
+#[test]
+fn no_lease_is_granted_once_a_leader_has_decided_to_degrade() {
+    use crate::limits::{LEASE_DRIFT, LEASE_LENGTH};
+    use crate::mode::Leases;
+    let begun = tokio::time::Instant::now();
+    let over = begun + LEASE_LENGTH + LEASE_DRIFT;
+    let mut leases = Leases::default();
+    // Leaders before us may have granted one up to our first moment.
+    assert!(!leases.close(begun, begun));
+    assert!(leases.close(begun, over));
+    assert!(!leases.grant(over + LEASE_LENGTH), "closed");
+    leases.open();
+    assert!(leases.grant(over + LEASE_LENGTH));
+    assert!(!leases.close(begun, over), "one was granted meanwhile");
+    // A shorter one does not shorten it.
+    assert!(leases.grant(over));
+    assert!(!leases.close(begun, over + LEASE_LENGTH));
+    assert!(leases.close(begun, over + LEASE_LENGTH + LEASE_DRIFT));
+}
