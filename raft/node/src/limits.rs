@@ -63,6 +63,8 @@ pub const SNAPSHOT_OFFER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SNAPSHOT_FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 /// Fetching a part is tried so often before the transfer is given up; the leader then offers a new one.
 pub const SNAPSHOT_FETCH_TRIES: u32 = 5;
+/// Between two tries.
+pub const SNAPSHOT_FETCH_PAUSE: Duration = Duration::from_millis(500);
 /// Snapshots pinned at a time for each group: more members than this never need one at once.
 pub const SNAPSHOTS_SENT_MAX: usize = 4;
 

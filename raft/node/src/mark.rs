@@ -1,6 +1,7 @@
 //! The mark: what may be shown and acknowledged.
 //!
-//! MARK-1: mark ≤ committed, durable in two sites (if there are two, and the mode is in sync), flushed in this node's journal, handed over.
+//! MARK-1: mark ≤ committed, durable in two sites (if there are two, and the mode is in sync), flushed in this node's
+//! journal, handed over.
 //! MARK-2: it rises only. All of its parts but the own flush are facts of the cluster that stay true, and an entry
 //! below it is committed, hence never truncated.
 //! MARK-3: a leader tells others only what it shows itself; its own reads are therefore never behind theirs.

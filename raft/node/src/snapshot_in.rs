@@ -7,7 +7,8 @@
 
 use crate::group::RaftGroup;
 use crate::limits::{
-    SNAPSHOT_FETCH_TIMEOUT, SNAPSHOT_FETCH_TRIES, SNAPSHOT_OFFER_WAIT, SNAPSHOT_PAYLOADS_MAX,
+    SNAPSHOT_FETCH_PAUSE, SNAPSHOT_FETCH_TIMEOUT, SNAPSHOT_FETCH_TRIES, SNAPSHOT_OFFER_WAIT,
+    SNAPSHOT_PAYLOADS_MAX,
 };
 use crate::machine::SnapshotData;
 use crate::shared::{Shared, raise};
@@ -102,10 +103,15 @@ pub(crate) async fn offered(
         Some(Outcome::Failed(reason)) => {
             answer.result = 3;
             answer.reason = reason;
-            *group.shared.receiving.lock() = None;
+            forget(&mut group.shared.receiving.lock(), from, number);
         }
     }
     Ok(wire::bytes(&answer))
+}
+
+/// So that the next offer begins anew. A newer transfer may have taken its place meanwhile: that one goes on.
+fn forget(receiving: &mut Option<Receiving>, from: NodeId, number: u64) {
+    receiving.take_if(|running| running.from == from && running.number == number);
 }
 
 async fn receive(group: &RaftGroup, from: NodeId, offer: WireOffer) -> Result<RaftVote, String> {
@@ -234,7 +240,8 @@ impl Transfer<'_> {
                 Err(error) if tries >= SNAPSHOT_FETCH_TRIES => return Err(error.to_string()),
                 Err(error) => {
                     tracing::debug!(%shard, %error, "a part of a snapshot is asked for again");
-                    tokio::time::sleep(crate::limits::RPC_TIMEOUT / 4).await;
+                    // Not at once: the sender may be starting again, or be slow with its disk.
+                    tokio::time::sleep(SNAPSHOT_FETCH_PAUSE).await;
                 }
             }
         }
@@ -298,4 +305,28 @@ pub(crate) async fn install(
     raise(&shared.told, Some(position.index));
     shared.folded.send_replace(Some(position.index));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transfer_that_was_replaced_does_not_end_its_successor() {
+        let running = |number| Receiving {
+            from: NodeId(1),
+            number,
+            outcome: watch::channel(None).1,
+            task: tokio::spawn(std::future::pending()),
+        };
+        let mut receiving = Some(running(2));
+        for (from, number, stays) in [(1, 1, true), (2, 2, true), (1, 2, false)] {
+            forget(&mut receiving, NodeId(from), number);
+            assert_eq!(
+                receiving.is_some(),
+                stays,
+                "{number} of node {from} is forgotten"
+            );
+        }
+    }
 }

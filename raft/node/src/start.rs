@@ -14,7 +14,6 @@ use crate::wire;
 use parking_lot::Mutex;
 use raft_api::{EntriesError, LogId, LogIndex, ShardId, StateMachine};
 use raft_log::{EntryKind, FlushDone, Journal};
-use std::collections::VecDeque;
 use std::sync::{Arc, mpsc};
 use tokio::sync::watch;
 
@@ -31,10 +30,8 @@ pub(crate) fn open(
     };
     install_checkpoint(&journal, shard, &*machine).map_err(unreadable)?;
     let position = machine.applied();
-    let mut memberships = VecDeque::new();
     if let Some(applied) = position {
         check_position(&journal, shard, applied)?;
-        memberships.extend(membership_at(&journal, shard, applied.index).map_err(unreadable)?);
     }
     let folded = position.map(|position| position.index);
     let log = journal.log_state(shard);
@@ -50,7 +47,7 @@ pub(crate) fn open(
         position: Mutex::new(position),
         folding: Arc::default(),
         responders: Mutex::default(),
-        memberships: Mutex::new(memberships),
+        memberships: Mutex::default(),
         members: watch::Sender::default(),
         wall_clock: config.wall_clock,
         policy: config.on_site_loss.clone(),
@@ -66,6 +63,11 @@ pub(crate) fn open(
         journal,
     };
     fold_purged(&shared, log.purged)?;
+    let position = *shared.position.lock();
+    if let Some(LogId { index, .. }) = position {
+        let membership = membership_at(&shared.journal, shard, index).map_err(unreadable)?;
+        shared.memberships.lock().extend(membership);
+    }
     shared.tell_members();
     Ok(shared)
 }
@@ -83,8 +85,7 @@ fn install_checkpoint(
     let applied = machine.applied();
     if applied.is_none_or(|applied| applied.index < at.index) {
         tracing::info!(%shard, position = %at, "the views are installed from the journal's checkpoint");
-        let mut parts = checkpoint_parts(journal, shard, checkpoint.parts);
-        machine.install(at, &mut parts)?;
+        // Raft's log first: views at the checkpoint over a log that still ends in what was never committed would not start.
         let begins_behind = journal.log_state(shard).purged;
         let begins_behind = begins_behind.is_some_and(|purged| purged.index >= at.index);
         if !begins_behind && journal.log_id_at(shard, at.index) != Some(at) {
@@ -92,6 +93,8 @@ fn install_checkpoint(
             wait_flushed(shard, |done| journal.truncate_after(shard, applied, done))?;
             wait_flushed(shard, |done| journal.purge(shard, at, done))?;
         }
+        let mut parts = checkpoint_parts(journal, shard, checkpoint.parts);
+        machine.install(at, &mut parts)?;
     }
     Ok(())
 }
@@ -206,16 +209,5 @@ fn fold_purged(shared: &Shared, purged: Option<LogId>) -> Result<(), NodeError> 
         shared.folded.send_replace(Some(last.index));
         crate::shared::raise(&shared.told, Some(last.index));
     }
-    let position = shared.position.lock().map(|position| position.index);
-    let Some(position) = position else {
-        return Ok(());
-    };
-    let membership = membership_at(&shared.journal, shared.shard, position).map_err(|error| {
-        NodeError::Journal {
-            shard: shared.shard,
-            detail: error.to_string(),
-        }
-    })?;
-    *shared.memberships.lock() = membership.into_iter().collect();
     Ok(())
 }

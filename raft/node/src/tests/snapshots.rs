@@ -1,7 +1,17 @@
-use super::{Cluster, SHARD};
-use crate::{Change, LogKeeping};
-use raft_api::{Entries, Group, LogIndex};
+use super::{Book, Cluster, Pages, SHARD, command};
+use crate::{Change, LogKeeping, NodeConfig, Timing};
+use bytes::Bytes;
+use raft_api::{
+    Committed, Entries, EntriesError, Group, LogId, LogIndex, NodeId, OnSiteLoss, Refused,
+    SiteName, SnapshotSource, StateMachine,
+};
+use raft_log::faulty_disk::FaultyDisk;
+use raft_log::{AppendError, CheckpointPart, EntryKind, FlushDone, Journal, NewEntry, Options};
+use raft_transport::PeersConfig;
+use std::path::Path;
 use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 const SHORT: LogKeeping = LogKeeping {
     look_every: 20,
@@ -9,6 +19,33 @@ const SHORT: LogKeeping = LogKeeping {
 };
 
 impl Cluster {
+    /// Of a node that nothing is asked of but its journal.
+    async fn config(journal: &Journal) -> NodeConfig {
+        NodeConfig {
+            id: NodeId(1),
+            site: SiteName::new("a"),
+            members: Vec::new(),
+            join: true,
+            shards: vec![SHARD],
+            journal: journal.clone(),
+            peers: PeersConfig {
+                identity: raft_transport::Identity {
+                    cluster: [9; 16],
+                    incarnation: 1,
+                    node: NodeId(1),
+                },
+                listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+                peers: Vec::new(),
+                tls: None,
+            },
+            timing: Timing::default(),
+            wall_clock: || std::time::UNIX_EPOCH,
+            on_site_loss: watch::channel(OnSiteLoss::Strict).1,
+            log: SHORT,
+            twin: None,
+        }
+    }
+
     /// Proposes until `node` has purged its log beyond `index`.
     async fn purge_beyond(&self, node: usize, index: LogIndex) {
         let journal = || self.machines[node].running.as_ref().unwrap().1.clone();
@@ -43,6 +80,95 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Installs only over a log that begins behind the checkpoint.
+struct Ordered(Journal, Book);
+
+impl StateMachine for Ordered {
+    fn applied(&self) -> Option<LogId> {
+        self.1.applied()
+    }
+
+    fn admit(&self, command: Bytes) -> Result<Bytes, Refused> {
+        self.1.admit(command)
+    }
+
+    fn apply(&self, entries: &[Committed]) -> Vec<Bytes> {
+        self.1.apply(entries)
+    }
+
+    fn flushed(&self) -> Option<LogIndex> {
+        self.1.flushed()
+    }
+
+    fn flush(&self) -> Result<(), EntriesError> {
+        self.1.flush()
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn SnapshotSource>, EntriesError> {
+        self.1.snapshot()
+    }
+
+    fn install(
+        &self,
+        log_id: LogId,
+        parts: &mut dyn Iterator<Item = Result<Bytes, EntriesError>>,
+    ) -> Result<(), EntriesError> {
+        assert_eq!(
+            self.0.log_state(SHARD).purged,
+            Some(log_id),
+            "a crash now must find this"
+        );
+        self.1.install(log_id, parts)
+    }
+}
+
+/// A crash between the checkpoint's last part and the rest: the log still ends in what was never committed.
+#[tokio::test]
+async fn a_start_cuts_the_log_before_it_installs_the_checkpoint() {
+    let identity = raft_log::Identity {
+        cluster: [9; 16],
+        incarnation: 1,
+        node: NodeId(1),
+    };
+    let options = Options {
+        segment_bytes: 16 << 20,
+        reserve_bytes: 1 << 20,
+        ..Options::default()
+    };
+    let disk = Arc::new(FaultyDisk::new(4096));
+    let (journal, _) = Journal::open(disk, Path::new("/journal"), identity, options).unwrap();
+    let wait = |call: &dyn Fn(FlushDone) -> Result<(), AppendError>| {
+        let (sender, flushed) = std::sync::mpsc::sync_channel(1);
+        call(Box::new(move |result| sender.send(result).unwrap())).unwrap();
+        flushed.recv().unwrap().unwrap();
+    };
+    let entry = |index| NewEntry {
+        log_id: LogId::new(1, index),
+        kind: EntryKind::Normal,
+        payload: command("old"),
+    };
+    wait(&|done| journal.append(SHARD, (0..9).map(entry).collect(), done));
+    let at = LogId::new(2, 5);
+    let entries: Vec<(LogId, Bytes)> = (0..=5)
+        .map(|n| (LogId::new(2, n), command("new")))
+        .collect();
+    let page = Pages(entries.clone()).part(b"3", usize::MAX).unwrap();
+    let head = crate::wire::head_out(&Default::default(), Default::default());
+    for (is_first, is_last, payload) in [(true, false, head), (false, true, page.bytes)] {
+        let part = CheckpointPart { is_first, is_last };
+        wait(&|done| journal.save_checkpoint_part(SHARD, at, part, payload.clone(), done));
+    }
+    let config = Cluster::config(&journal).await;
+    let machine = Arc::new(Ordered(journal.clone(), Book::default()));
+    let shared = crate::start::open(&config, SHARD, machine.clone()).unwrap();
+    assert_eq!(*shared.position.lock(), Some(at));
+    assert_eq!(journal.log_state(SHARD).last, Some(at));
+    // And a second start finds nothing to do.
+    crate::start::open(&config, SHARD, machine).unwrap();
+    drop((shared, config));
+    journal.close();
 }
 
 async fn far_behind() -> Cluster {
