@@ -1,22 +1,18 @@
 //! STARTTLS over a real socket and a real handshake (RFC 3501 §6.2.1).
 
-use gateway_imap::limits::ImapLimits;
-use gateway_imap::{ImapConfig, serve};
-use gateway_session::{ListenerConfig, Sessions, TlsServer};
+use crate::server;
+use gateway_imap::ImapConfig;
+use gateway_session::TlsServer;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 
 struct Server {
-    address: std::net::SocketAddr,
-    sessions: Sessions,
+    inner: server::Server,
     certificate: CertificateDer<'static>,
-    _shutdown: watch::Sender<bool>,
 }
 
 /// Passwords only under TLS.
@@ -24,33 +20,15 @@ async fn start() -> Server {
     let made = rcgen::generate_simple_self_signed(vec!["mail.example.org".to_owned()]).unwrap();
     let key = made.signing_key.serialize_pem();
     let tls = TlsServer::from_pem(made.cert.pem().as_bytes(), key.as_bytes()).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (shutdown, stopped) = watch::channel(false);
-    let sessions = Sessions::new(1);
-    let mail = testkit::solo_service();
-    let config = Arc::new(ImapConfig {
+    let config = ImapConfig {
         tls: Some(tls),
         tls_required: true,
-        hostname: "mail.example.org".to_owned(),
-        limits: ImapLimits::default(),
-    });
-    let for_sessions = stopped.clone();
-    tokio::spawn(gateway_session::serve(
-        listener,
-        ListenerConfig::plain("imap", "* BYE too many connections\r\n"),
-        sessions.clone(),
-        stopped,
-        move |stream, peer, handle| {
-            let (mail, config) = (mail.clone(), config.clone());
-            serve(stream, peer, handle, mail, config, for_sessions.clone())
-        },
-    ));
+        ..server::plain()
+    };
+    let mail = testkit::solo_service();
     Server {
-        address,
-        sessions,
+        inner: server::start(mail, config, server::listening()).await,
         certificate: made.cert.der().clone(),
-        _shutdown: shutdown,
     }
 }
 
@@ -79,7 +57,7 @@ async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), command: &str) 
 }
 
 async fn connect(server: &Server) -> TcpStream {
-    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    let mut socket = TcpStream::connect(server.inner.address).await.unwrap();
     let greeting = line(&mut socket).await;
     assert!(greeting.contains(" STARTTLS LOGINDISABLED]"), "{greeting}");
     socket
@@ -114,7 +92,7 @@ async fn a_session_goes_on_under_tls() {
     assert!(lines[0].starts_with("d BAD "), "{lines:?}");
     let lines = ask(&mut stream, "e LOGIN alice@example.org demo").await;
     assert!(lines[0].starts_with("e OK "), "{lines:?}");
-    let row = server.sessions.list().remove(0);
+    let row = server.inner.sessions.list().remove(0);
     assert_eq!(row.user.as_deref(), Some("alice@example.org"));
     assert!(row.tls.is_some_and(|name| name.starts_with("TLSv1.3 ")));
     let lines = ask(&mut stream, "f APPEND INBOX {1+}\r\nx").await;

@@ -3,50 +3,28 @@
 //! `1C: text` session 1 sends a line; `1S: text` it gets that line, where `~` stands for any text;
 //! `1X:` its connection has ended. A session connects when it is first named, and its greeting is checked. `#`: a remark.
 
+use crate::server::{self, Server};
+use gateway_imap::ImapConfig;
 use gateway_imap::limits::ImapLimits;
-use gateway_imap::{ImapConfig, serve};
-use gateway_session::{FailureDelay, ListenerConfig, Sessions};
+use gateway_session::FailureDelay;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-
-struct Server {
-    address: SocketAddr,
-    shutdown: watch::Sender<bool>,
-}
+use tokio::net::TcpStream;
 
 async fn start(tls_required: bool) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (shutdown, stopped) = watch::channel(false);
-    let mail = testkit::solo_service();
-    let config = Arc::new(ImapConfig {
-        tls: None,
+    let config = ImapConfig {
         tls_required,
-        hostname: "mail.example.org".to_owned(),
         limits: ImapLimits {
             login_failure_delay: FailureDelay::NONE,
             ..ImapLimits::default()
         },
-    });
-    let for_sessions = stopped.clone();
-    let serving = gateway_session::serve(
-        listener,
-        ListenerConfig::plain("imap", "* BYE too many connections\r\n"),
-        Sessions::new(1),
-        stopped,
-        move |stream, peer, handle| {
-            let (mail, config) = (mail.clone(), config.clone());
-            serve(stream, peer, handle, mail, config, for_sessions.clone())
-        },
-    );
-    tokio::spawn(serving);
-    Server { address, shutdown }
+        ..server::plain()
+    };
+    server::start(testkit::solo_service(), config, server::listening()).await
 }
 
 struct Client(BufReader<TcpStream>);

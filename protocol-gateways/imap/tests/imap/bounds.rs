@@ -1,56 +1,22 @@
 //! What a session with bad manners gets, over real sockets (issue list: limits, floods, long commands).
 
+use crate::server::{self, Server};
 use engine_service::Mail as _;
-use gateway_imap::limits::{BAD_COMMANDS_MAX, ImapLimits};
-use gateway_imap::{ImapConfig, serve};
-use gateway_session::{ConnectionLimits, ListenerConfig, Sessions};
-use std::net::SocketAddr;
+use gateway_imap::limits::BAD_COMMANDS_MAX;
+use gateway_session::{ConnectionLimits, ListenerConfig};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-
-struct Server {
-    address: SocketAddr,
-    sessions: Sessions,
-    _shutdown: watch::Sender<bool>,
-}
+use tokio::net::TcpStream;
 
 async fn start(total: usize) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (shutdown, stopped) = watch::channel(false);
-    let sessions = Sessions::new(1);
-    let mail = testkit::solo_service();
-    let config = Arc::new(ImapConfig {
-        tls: None,
-        tls_required: false,
-        hostname: "mail.example.org".to_owned(),
-        limits: ImapLimits::default(),
-    });
-    let for_sessions = stopped.clone();
     let listening = ListenerConfig {
         limits: ConnectionLimits {
             total,
             ..ConnectionLimits::default()
         },
-        ..ListenerConfig::plain("imap", "* BYE too many connections\r\n")
+        ..server::listening()
     };
-    tokio::spawn(gateway_session::serve(
-        listener,
-        listening,
-        sessions.clone(),
-        stopped,
-        move |stream, peer, handle| {
-            let (mail, config) = (mail.clone(), config.clone());
-            serve(stream, peer, handle, mail, config, for_sessions.clone())
-        },
-    ));
-    Server {
-        address,
-        sessions,
-        _shutdown: shutdown,
-    }
+    server::start(testkit::solo_service(), server::plain(), listening).await
 }
 
 struct Client(BufReader<TcpStream>);

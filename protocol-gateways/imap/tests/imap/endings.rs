@@ -1,18 +1,14 @@
 //! How sessions end and what they say when changes are not possible: kick, shutdown, no majority, lost answers.
 
-use gateway_imap::limits::ImapLimits;
-use gateway_imap::{ImapConfig, serve};
-use gateway_session::{ListenerConfig, Sessions};
+use crate::server::{self, Server};
 use std::sync::Arc;
 use testkit::{Solo, Trouble};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpStream;
 
 struct Stand {
     solo: Solo,
-    sessions: Sessions,
-    shutdown: watch::Sender<bool>,
+    server: Server,
     client: BufReader<TcpStream>,
 }
 
@@ -21,32 +17,11 @@ impl Stand {
     async fn new() -> Stand {
         let solo = Solo::new();
         let mail = testkit::solo_service_on(&solo);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (shutdown, stopped) = watch::channel(false);
-        let sessions = Sessions::new(1);
-        let config = Arc::new(ImapConfig {
-            tls: None,
-            tls_required: false,
-            hostname: "mail.example.org".to_owned(),
-            limits: ImapLimits::default(),
-        });
-        let for_sessions = stopped.clone();
-        tokio::spawn(gateway_session::serve(
-            listener,
-            ListenerConfig::plain("imap", "* BYE too many connections\r\n"),
-            sessions.clone(),
-            stopped,
-            move |stream, peer, handle| {
-                let (mail, config) = (mail.clone(), config.clone());
-                serve(stream, peer, handle, mail, config, for_sessions.clone())
-            },
-        ));
-        let client = BufReader::new(TcpStream::connect(address).await.unwrap());
+        let server = server::start(mail, server::plain(), server::listening()).await;
+        let client = BufReader::new(TcpStream::connect(server.address).await.unwrap());
         let mut stand = Stand {
             solo,
-            sessions,
-            shutdown,
+            server,
             client,
         };
         stand.line().await;
@@ -143,7 +118,7 @@ async fn without_a_majority_a_mailbox_opens_for_reading() {
 async fn kick_and_shutdown_say_goodbye() {
     let mut stand = Stand::new().await;
     stand.ask("c NOOP").await;
-    assert_eq!(stand.sessions.kick_user("alice@example.org"), 1);
+    assert_eq!(stand.server.sessions.kick_user("alice@example.org"), 1);
     assert_eq!(stand.line().await, "* BYE the operator ends this session");
     assert_eq!(stand.line().await, "");
 
@@ -155,7 +130,7 @@ async fn kick_and_shutdown_say_goodbye() {
         .await
         .unwrap();
     assert_eq!(stand.line().await, "+ idling");
-    stand.shutdown.send_replace(true);
+    stand.server.shutdown.send_replace(true);
     assert_eq!(
         stand.line().await,
         "* BYE [UNAVAILABLE] the server is shutting down"
