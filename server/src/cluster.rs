@@ -318,6 +318,7 @@ impl Steps<'_> {
                 let seconds = self.patience.as_secs();
                 bail!("{why}; so for {seconds} s. The same command goes on where this one stopped");
             }
+            // A poll, on the command line's only thread: the server answers how far it is, and does not call back.
             sleep(STEP_INTERVAL);
         }
     }

@@ -183,6 +183,7 @@ fn load(folder: &std::path::Path) -> Result<Vec<Vec<u8>>> {
 const PROCESSES_END: Duration = Duration::from_millis(300);
 
 fn usage_of(peer: &Peer) -> Result<usage::Usage> {
+    // They are another program's children: there is no event to wait for.
     std::thread::sleep(PROCESSES_END);
     Ok(usage::of(&peer.pids()?))
 }

@@ -77,6 +77,7 @@ fn settle(peer: &Peer) -> Result<usage::Usage> {
     let begun = Instant::now();
     let mut last = usage::of(&peer.pids()?);
     loop {
+        // Time is what is measured here: so long nothing may be written.
         thread::sleep(QUIET);
         let now = usage::of(&peer.pids()?);
         if now.written.saturating_sub(last.written) < QUIET_BYTES || begun.elapsed() > SETTLE_MAX {

@@ -67,7 +67,7 @@ fn sha_crypt() {
     check(endless, "", "TooCostly");
 }
 
-/// The vectors of Openwall's crypt_blowfish, and one of doveadm's.
+/// The vectors of Openwall's crypt_blowfish (salts of one letter repeated are theirs), and one of doveadm's.
 #[test]
 fn bcrypt() {
     foreign(

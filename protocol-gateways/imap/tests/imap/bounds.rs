@@ -4,7 +4,6 @@ use crate::server::{self, Server};
 use engine_service::Mail as _;
 use gateway_imap::limits::BAD_COMMANDS_MAX;
 use gateway_session::{ConnectionLimits, ListenerConfig};
-use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 

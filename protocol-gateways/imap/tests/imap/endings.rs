@@ -1,7 +1,6 @@
 //! How sessions end and what they say when changes are not possible: kick, shutdown, no majority, lost answers.
 
 use crate::server::{self, Server};
-use std::sync::Arc;
 use testkit::{Solo, Trouble};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
