@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from node import Ports, Process, bodies, deliver, http, login, message, run, until
+from node import Ports, Process, bodies, deliver, http, login, message, run, show_end, until
 
 BINARY, OFFSET = sys.argv[1], int(sys.argv[2])
 KEEP = int(sys.argv[3]) if len(sys.argv) > 3 else None
@@ -205,8 +205,7 @@ def main():
         restart_all(processes, sent, marked)
     except BaseException:
         for node in processes:
-            with open(os.path.join(TOP, f"node-{node}.log")) as log:
-                print(f"---- node {node}\n" + "".join(log.readlines()[-25:]), file=sys.stderr)
+            show_end(f"node {node}", os.path.join(TOP, f"node-{node}.log"))
         raise
     finally:
         for process in processes.values():

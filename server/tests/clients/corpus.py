@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from node import Ports, Process, http, login, until
+from node import Ports, login, running_demo, until
 
 BINARY, OFFSET, CORPUS = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 NODES = [1, 2, 3]
@@ -119,10 +119,7 @@ def main():
     names = sorted(name for name in os.listdir(CORPUS) if name.endswith(".eml"))
     problems = []
     with tempfile.TemporaryDirectory() as folder:
-        demo = Process(BINARY, "demo", "--data", folder, "--port-offset", str(OFFSET), "--no-sample")
-        try:
-            for node in NODES:
-                until(f"node {node} is ready", lambda: http(PORTS[node].http, "/health/ready")[0] == 200)
+        with running_demo(BINARY, folder, OFFSET, "--no-sample") as demo:
             until("the demo accounts are there", lambda: [login(PORTS[n].imap, u).logout() for n in NODES for u in USERS])
             start = time.monotonic()
             sent = Deliveries(names)
@@ -153,9 +150,6 @@ def main():
                 took = time.monotonic() - start
                 print(f"node {node}: read {messages} messages, {octets} octets, {took:.1f} s: {messages / took:.0f} messages/s, {octets / took / 1e6:.2f} MB/s")
             assert demo.terminate() == 0
-        finally:
-            if demo.process.poll() is None:
-                demo.terminate()
     for problem in problems[:40]:
         print(problem)
     print(f"{len(problems)} problems")

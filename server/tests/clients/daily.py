@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from node import DEADLINE_S, Ports, Process, deliver, http, login, message, until
+from node import DEADLINE_S, Ports, deliver, http, login, message, running_demo, until
 from wire import Wire, flags, literals, number
 
 BINARY, OFFSET = sys.argv[1], int(sys.argv[2])
@@ -468,10 +468,7 @@ def main():
         assert shutil.which(program), f"{program} is needed: apt-get install {package}"
     with tempfile.TemporaryDirectory() as folder:
         data = os.path.join(folder, "demo")
-        demo = Process(BINARY, "demo", "--data", data, "--port-offset", str(OFFSET))
-        try:
-            for node in NODES:
-                until(f"node {node} is ready", lambda: http(PORTS[node].http, "/health/ready")[0] == 200)
+        with running_demo(BINARY, data, OFFSET) as demo:
             for user in [ALICE, BOB, CAROL]:
                 at_every_node(f"sample mail of {user}", lambda node: len(uids(node, user, "", "ALL")) >= 1)
             steps = {
@@ -489,14 +486,6 @@ def main():
                 step()
                 print(f"{name}: as expected", flush=True)
             assert demo.terminate() == 0
-        except BaseException:
-            for node in NODES:
-                with open(os.path.join(data, f"node-{node}", "gotthard.log")) as log:
-                    print(f"---- node {node}\n" + "".join(log.readlines()[-15:]), file=sys.stderr)
-            raise
-        finally:
-            if demo.process.poll() is None:
-                demo.terminate()
 
 
 main()

@@ -1,5 +1,6 @@
 """Starts and stops the real program, and talks to it with Python's own clients. Everything is bounded."""
 
+import contextlib
 import imaplib
 import json
 import os
@@ -115,3 +116,31 @@ class Process:
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(DEADLINE_S)
+
+
+@contextlib.contextmanager
+def running_demo(binary, data, offset, *options):
+    """A demo, once its nodes are ready. Shows how their logs end if the body fails; ends the demo if the body has not."""
+    demo = Process(binary, "demo", "--data", data, "--port-offset", str(offset), *options)
+    nodes = {node: Ports(node, offset) for node in [1, 2, 3]}
+    try:
+        for node, ports in nodes.items():
+            until(f"node {node} is ready", lambda: http(ports.http, "/health/ready")[0] == 200)
+        yield demo
+    except BaseException:
+        for node in nodes:
+            show_end(f"node {node}", os.path.join(data, f"node-{node}", "gotthard.log"))
+        raise
+    finally:
+        if demo.process.poll() is None:
+            demo.terminate()
+
+
+def show_end(title, path, lines=20):
+    """A node that never started has no log; then that is what is shown."""
+    try:
+        with open(path) as log:
+            text = "".join(log.readlines()[-lines:])
+    except OSError as error:
+        text = f"{error}\n"
+    print(f"---- {title}\n{text}", file=sys.stderr)

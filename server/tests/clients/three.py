@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from node import Ports, Process, bodies, deliver, http, login, message, run, until
+from node import Ports, bodies, deliver, http, login, message, run, running_demo, until
 
 BINARY, OFFSET, ROUNDS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 NODES = [1, 2, 3]
@@ -105,10 +105,7 @@ def check(load, seen_uids):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        demo = Process(BINARY, "demo", "--data", folder, "--port-offset", str(OFFSET), "--no-sample")
-        try:
-            for node in NODES:
-                until(f"node {node} is ready", lambda: http(PORTS[node].http, "/health/ready")[0] == 200)
+        with running_demo(BINARY, folder, OFFSET, "--no-sample") as demo:
             until("the demo accounts are there", lambda: [login(PORTS[n].imap, u).logout() for n in NODES for u in USERS])
             until("all is settled", settled)
             seen_uids = {}
@@ -140,14 +137,6 @@ def main():
             assert demo.terminate() == 0
             for node in NODES:
                 run(BINARY, "verify", "--data", os.path.join(folder, f"node-{node}"))
-        except BaseException:
-            for node in NODES:
-                with open(os.path.join(folder, f"node-{node}", "gotthard.log")) as log:
-                    print(f"---- node {node}\n" + "".join(log.readlines()[-15:]), file=sys.stderr)
-            raise
-        finally:
-            if demo.process.poll() is None:
-                demo.terminate()
 
 
 main()

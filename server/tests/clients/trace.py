@@ -9,7 +9,7 @@ import smtplib
 import sys
 import tempfile
 
-from node import Ports, Process, bodies, deliver, http, login, message, run, until
+from node import Ports, bodies, deliver, http, login, message, run, running_demo, until
 
 BINARY, OFFSET = sys.argv[1], int(sys.argv[2])
 NODES = [1, 2, 3]
@@ -113,10 +113,7 @@ def lost_node(data):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         data = os.path.join(folder, "demo")
-        demo = Process(BINARY, "demo", "--data", data, "--port-offset", str(OFFSET), "--no-sample", "--no-restart")
-        try:
-            for node in NODES:
-                until(f"node {node} is ready", lambda: http(PORTS[node].http, "/health/ready")[0] == 200)
+        with running_demo(BINARY, data, OFFSET, "--no-sample", "--no-restart"):
             for user in [ALICE, BOB, CAROL]:
                 for node in NODES:
                     until(f"{user} logs in at node {node}", lambda: login(PORTS[node].imap, user).logout())
@@ -125,14 +122,6 @@ def main():
             postmaster(data)
             foreign_password(data)
             lost_node(data)
-        except BaseException:
-            for node in NODES:
-                with open(os.path.join(data, f"node-{node}", "gotthard.log")) as log:
-                    print(f"---- node {node}\n" + "".join(log.readlines()[-15:]), file=sys.stderr)
-            raise
-        finally:
-            if demo.process.poll() is None:
-                demo.terminate()
 
 
 main()
