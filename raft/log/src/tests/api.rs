@@ -3,7 +3,8 @@
 use super::model::{DIR, close, identity, ignore, open, settle, small, try_open};
 use crate::faulty_disk::FaultyDisk;
 use crate::{
-    AppendError, EntryKind, FlushDone, Identity, Journal, JournalBroken, NewEntry, OpenError, Step,
+    AppendError, EntryKind, Expected, FlushDone, Identity, Journal, JournalBroken, NewEntry,
+    OpenError, Step,
 };
 use parking_lot::Mutex;
 use raft_api::{Entries, EntriesError, LogId, LogIndex, NodeId, ShardId};
@@ -240,6 +241,41 @@ fn gathers_only_under_load() {
     assert_eq!(writer.step(until), Step::Worked);
     assert_eq!(journal.stats().batches, 2);
     assert_eq!(journal.flushed(SHARD), Some(LogId::new(1, 15)));
+}
+
+/// Appends that are announced are waited for, half of them, or 2 ms; a few are not.
+#[test]
+fn gathers_what_is_expected() {
+    let disk = FaultyDisk::default();
+    let (journal, mut writer, _) = open(&disk);
+    let now = Duration::from_secs(1);
+    let until = now + Duration::from_millis(2);
+    let mut next = 0;
+    let mut append = |count: u64| {
+        let entries = (next..next + count).map(|index| entry(1, index)).collect();
+        next += count;
+        journal.append(SHARD, entries, ignore()).unwrap();
+    };
+    // Expected, queued: what the writer does at once.
+    let rows = [
+        (7, 1, Step::Worked),
+        (8, 3, Step::Gather { until }),
+        (8, 4, Step::Worked),
+        (9, 4, Step::Gather { until }),
+        (9, 5, Step::Worked),
+    ];
+    for (expected, queued, expect) in rows {
+        let guards: Vec<Expected> = (0..expected).map(|_| journal.expect_append()).collect();
+        append(queued);
+        assert_eq!(
+            writer.step(now),
+            expect,
+            "{expected} expected, {queued} queued"
+        );
+        drop(guards);
+        // Nothing more is expected: what was held back is written.
+        settle(&mut writer, &mut now.clone());
+    }
 }
 
 /// After 100 ms without work a seal testifies to the last batch, once, and takes the marks with it.
