@@ -22,7 +22,7 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// The longest that a batch is held back to gather more appends.
     pub gather: Duration,
-    /// Appends are gathered only while at least this many are in flight.
+    /// Appends are gathered only while at least this many are queued or expected (`Journal::expect_append`).
     pub gather_min_in_flight: usize,
     /// Payloads of recent entries kept in memory. What is not flushed yet is kept beyond it.
     pub cache_bytes: usize,
