@@ -2,6 +2,7 @@
 
 use crate::cli::{Account, AccountAction, Address, AddressAction, Secret, Session, SessionAction};
 use crate::client::{Client, encode};
+use crate::print::say;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
@@ -182,7 +183,7 @@ pub fn pages(client: &Client, path: &str, field: &str, key: &str) -> Result<Vec<
 
 fn done(as_json: bool, answer: &Value) -> Result<()> {
     if as_json {
-        println!(
+        say!(
             "{}",
             if answer.is_null() {
                 json!({ "done": true })
@@ -191,14 +192,14 @@ fn done(as_json: bool, answer: &Value) -> Result<()> {
             }
         );
     } else {
-        println!("done");
+        say!("done");
     }
     Ok(())
 }
 
 fn table(as_json: bool, field: &str, rows: &[Value], columns: &[&str]) -> Result<()> {
     if as_json {
-        println!("{}", json!({ field: rows }));
+        say!("{}", json!({ field: rows }));
         return Ok(());
     }
     let cell = |value: &Value| match value {
@@ -232,6 +233,6 @@ pub fn print_columns(lines: &[Vec<String>]) {
             .zip(&widths)
             .map(|(text, width)| format!("{text:width$}"))
             .collect();
-        println!("{}", padded.join("  ").trim_end());
+        say!("{}", padded.join("  ").trim_end());
     }
 }

@@ -11,6 +11,7 @@ use crate::identity::{hex, random, write_new};
 use crate::node_folder::{
     CONFIG_FILE, ClusterFacts, MailPorts, TOKEN_FILE, make, node_dir, port_of,
 };
+use crate::print::say;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -66,7 +67,7 @@ fn init(args: &ClusterInit) -> Result<()> {
     write_new(&dir.join("cluster-id"), &id)?;
     if args.json {
         let rows: Vec<Value> = nodes.iter().map(|node| folder_row(&dir, node)).collect();
-        println!("{}", json!({ "cluster": id, "dir": dir, "nodes": rows }));
+        say!("{}", json!({ "cluster": id, "dir": dir, "nodes": rows }));
     } else {
         print_next_steps(&dir, nodes);
     }
@@ -80,21 +81,19 @@ fn folder_row(dir: &Path, node: &MemberConfig) -> Value {
 
 fn print_next_steps(dir: &Path, nodes: &[MemberConfig]) {
     let sites: BTreeSet<&str> = nodes.iter().map(|node| &*node.site).collect();
-    println!(
+    say!(
         "A cluster of {} nodes in {} sites is laid out.",
         nodes.len(),
         sites.len()
     );
     if sites.len() == 1 {
-        println!("With one site there is no gate: what is acknowledged may be lost with the site.");
+        say!("With one site there is no gate: what is acknowledged may be lost with the site.");
     }
-    println!(
-        "\n1. Look over each configuration: where clients come ([listen], [tls]), node.hostname."
-    );
-    println!("2. Bring each folder to its machine, and start it there:");
+    say!("\n1. Look over each configuration: where clients come ([listen], [tls]), node.hostname.");
+    say!("2. Bring each folder to its machine, and start it there:");
     for node in nodes {
         let config = node_dir(dir, node.id).join(CONFIG_FILE);
-        println!(
+        say!(
             "     node {}, site {}, at {}: gotthard serve --config {}",
             node.id,
             node.site,
@@ -106,15 +105,15 @@ fn print_next_steps(dir: &Path, nodes: &[MemberConfig]) {
         .first()
         .and_then(|node| port_of(&node.peer))
         .map_or(1080, |port| MailPorts::below(port).http);
-    println!(
+    say!(
         "3. Make accounts, on the machine of node {}:",
         nodes.first().map_or(1, |node| node.id)
     );
-    println!(
+    say!(
         "     gotthard account add ADDRESS --password-stdin --server http://127.0.0.1:{http} --data {}",
         dir.display()
     );
-    println!(
+    say!(
         "\nKeep {} safe and off the nodes: whoever has it can let nodes in.",
         dir.join(KEY_FILE).display()
     );
@@ -136,11 +135,11 @@ fn add_node(args: &ClusterAddNode) -> Result<()> {
         make_joining(&dir, &node, &cluster)?;
     }
     if !args.server.json {
-        println!(
+        say!(
             "Start it with: gotthard serve --config {}",
             folder.join(CONFIG_FILE).display()
         );
-        println!("Ctrl-C is safe: the same command goes on where it stopped.");
+        say!("Ctrl-C is safe: the same command goes on where it stopped.");
     }
     let body = json!({ "node": node.id, "site": node.site, "peer": node.peer });
     let steps = Steps {
@@ -264,9 +263,9 @@ fn client_of(server: &Server, dir: Option<&Path>) -> Result<Client> {
 
 fn report(server: &Server, answer: &Value, text: &str) {
     if server.json {
-        println!("{answer}");
+        say!("{answer}");
     } else {
-        println!("{text}");
+        say!("{text}");
     }
 }
 

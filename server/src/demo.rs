@@ -8,6 +8,7 @@ use crate::identity::{hex, random, write_new};
 use crate::node_folder::{
     CONFIG_FILE, ClusterFacts, TOKEN_FILE, cluster_text, node_dir, write_peer_files,
 };
+use crate::print::say;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::fs;
@@ -314,9 +315,9 @@ const SAMPLES: [&str; 2] = [
 ];
 
 fn announce(data: &Path, offset: u16) -> Result<()> {
-    println!("Three nodes in two sites are up. Data: {}", data.display());
+    say!("Three nodes in two sites are up. Data: {}", data.display());
     for (id, site) in NODES {
-        println!(
+        say!(
             "  node {id}, site {site}: IMAP 127.0.0.1:{}  IMAPS :{}  LMTP :{}  HTTP :{}",
             port(offset, id, 143)?,
             port(offset, id, 993)?,
@@ -324,8 +325,8 @@ fn announce(data: &Path, offset: u16) -> Result<()> {
             port(offset, id, 80)?
         );
     }
-    println!("Accounts: {} (password: demo)", ACCOUNTS.join(", "));
-    println!(
+    say!("Accounts: {} (password: demo)", ACCOUNTS.join(", "));
+    say!(
         "Health: curl http://127.0.0.1:{}/health/replication   Stop: Ctrl-C",
         port(offset, 1, 80)?
     );

@@ -2,6 +2,7 @@
 
 use crate::cli::Export;
 use crate::client::{Client, encode};
+use crate::print::say;
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -30,9 +31,9 @@ pub fn run(args: &Export) -> Result<()> {
     }
     bar.finish_and_clear();
     if args.server.json {
-        println!("{}", json!({ "exported": exported }));
+        say!("{}", json!({ "exported": exported }));
     } else {
-        println!("{exported} messages exported to {}", args.path.display());
+        say!("{exported} messages exported to {}", args.path.display());
     }
     Ok(())
 }

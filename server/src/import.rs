@@ -3,6 +3,7 @@
 
 use crate::cli::Import;
 use crate::client::{Client, encode};
+use crate::print::say;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -59,13 +60,13 @@ pub fn run(args: &Import) -> Result<()> {
             .iter()
             .map(|(why, paths)| json!({ "why": why, "paths": paths }))
             .collect();
-        println!("{}", json!({ "imported": imported, "skipped": skipped }));
+        say!("{}", json!({ "imported": imported, "skipped": skipped }));
     } else {
-        println!("{imported} messages imported");
+        say!("{imported} messages imported");
         for (why, paths) in &skipped {
-            println!("skipped {} because: {why}", paths.len());
+            say!("skipped {} because: {why}", paths.len());
             for path in paths.iter().take(5) {
-                println!("  {}", path.display());
+                say!("  {}", path.display());
             }
         }
     }

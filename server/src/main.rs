@@ -21,6 +21,7 @@ mod membership;
 mod metrics;
 mod node_folder;
 mod outcomes;
+mod print;
 mod serve;
 mod status;
 mod trace;

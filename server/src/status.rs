@@ -3,6 +3,7 @@
 use crate::admin::print_columns;
 use crate::cli::Status;
 use crate::client::Client;
+use crate::print::say;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::time::Duration;
@@ -16,11 +17,11 @@ pub fn run(args: &Status) -> Result<()> {
         let health: Value =
             serde_json::from_slice(&answer.body).context("the answer is not JSON")?;
         if args.server.json {
-            println!("{health}");
+            say!("{health}");
         } else {
             if args.watch {
                 // ECMA-48: home, and clear to the end of the screen.
-                print!("\x1b[H\x1b[J");
+                say!("\x1b[H\x1b[J");
             }
             show(&health);
         }
@@ -37,7 +38,7 @@ fn show(health: &Value) {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    println!(
+    say!(
         "status {}  mode {}  cluster {}  sites {}",
         text(&health["status"]),
         text(&health["mode"]),
@@ -45,7 +46,7 @@ fn show(health: &Value) {
         text(&health["cluster"]["sites"])
     );
     for problem in health["problems"].as_array().into_iter().flatten() {
-        println!(
+        say!(
             "PROBLEM {}: {} ({})",
             text(&problem["code"]),
             text(&problem["text"]),

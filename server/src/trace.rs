@@ -7,6 +7,7 @@ use crate::client::{Client, encode};
 use crate::clock::rfc3339;
 use crate::health::NodeHealth;
 use crate::outcomes::{Found, OutcomeLog, Query, RECORDS_FOUND_MAX};
+use crate::print::say;
 use anyhow::Result;
 use bytes::Bytes;
 use engine_types::UnixMillis;
@@ -118,7 +119,7 @@ pub fn run(args: &Args) -> Result<()> {
     let path = format!("/admin/trace?of={}", encode(&args.of));
     let trace = client.json("GET", &path, None)?;
     if args.server.json {
-        println!("{trace}");
+        say!("{trace}");
         return Ok(());
     }
     show(&trace);
@@ -128,7 +129,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn show(trace: &Value) {
     let rows = trace["records"].as_array().cloned().unwrap_or_default();
     if rows.is_empty() {
-        println!("nothing is recorded of it");
+        say!("nothing is recorded of it");
     } else {
         let columns = [
             "at",

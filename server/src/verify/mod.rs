@@ -10,6 +10,7 @@ mod tests;
 
 use crate::cli::Verify;
 use crate::identity::hex;
+use crate::print::say;
 use anyhow::{Context, Result, bail};
 use engine_replica::{View, read_position};
 use engine_store::{RocksStore, ViewStore};
@@ -44,7 +45,7 @@ pub fn run(args: &Verify) -> Result<()> {
     let found = check(&args.data)?;
     let problems = problems(&found);
     if args.json {
-        println!("{}", as_json(&found, &problems));
+        say!("{}", as_json(&found, &problems));
     } else {
         show(&found, &problems);
     }
@@ -216,24 +217,27 @@ fn as_json(found: &Found, problems: &[String]) -> serde_json::Value {
 
 fn show(found: &Found, problems: &[String]) {
     let report = &found.report;
-    println!(
+    say!(
         "{} segments, {} frames, {} entries",
-        report.segments, report.frames, report.entries
+        report.segments,
+        report.frames,
+        report.entries
     );
     for found in found.shards.iter().filter(|f| f.problems.is_empty()) {
         let references = found.references;
-        println!(
+        say!(
             "shard {}: {}; all {references} references lead to a body",
-            found.shard, found.text
+            found.shard,
+            found.text
         );
     }
     if !report.torn.is_empty() {
-        println!(
+        say!(
             "{} unfinished batches at the end: the next start cuts them; nothing in them was acknowledged",
             report.torn.len()
         );
     }
     for problem in problems {
-        println!("PROBLEM {problem}");
+        say!("PROBLEM {problem}");
     }
 }

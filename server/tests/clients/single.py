@@ -1,12 +1,22 @@
 """One node, real sockets, Python's smtplib and imaplib: what was acknowledged is there after `kill -9`."""
 
 import os
+import subprocess
 import sys
 import tempfile
 
 from node import Ports, Process, bodies, deliver, http, login, message, run, until
 
 BINARY, OFFSET, COUNT = sys.argv[1], int(sys.argv[2]), 20
+
+
+def reader_goes_away(*args):
+    """As in `gotthard status | head`: no panic."""
+    gone, ours = os.pipe()
+    os.close(gone)
+    done = subprocess.run([BINARY, *args], stdout=ours, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(ours)
+    assert done.stderr == "", done.stderr
 
 
 def main():
@@ -29,6 +39,7 @@ def main():
             run(BINARY, "account", "add", "alice@example.org", "--password-stdin", *to, stdin="demo\n")
             run(BINARY, "account", "add", "alice@example.org", "--password-stdin", *to, stdin="demo\n", expect=1)
             assert "alice@example.org" in run(BINARY, "account", "list", *to)
+            reader_goes_away("status", *to)
 
             sent = [message(number) for number in range(COUNT)]
             sent.append(message("large", 3_000_000))
