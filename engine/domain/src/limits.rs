@@ -2,11 +2,15 @@
 
 /// Outcomes are kept this long in log time: far beyond any gateway's retries (design §3).
 pub const OUTCOME_AGE_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
-/// Outcomes kept per account; older ones go first. Bounds an account's rows.
+/// Outcomes kept per account, or more if they are young; older ones go first. Bounds an account's rows.
 pub const OUTCOMES_PER_ACCOUNT_MAX: u32 = 10_000;
-/// Outcomes dropped in one event: more than the one that it adds, so that the backlog shrinks, few, so that it is
-/// cheap.
-pub const OUTCOMES_PRUNED_PER_EVENT_MAX: usize = 4;
+/// However many an account has, outcomes are kept this long in log time: a gateway tries for less than a minute.
+pub const OUTCOME_AGE_MS_MIN: u64 = 2 * 60 * 1_000;
+/// More than that many, or that long, beyond what is to be kept, and the surplus is looked for: one scan for many events.
+pub const OUTCOMES_SURPLUS: u32 = 64;
+pub const OUTCOME_AGE_SURPLUS_MS: u64 = 60 * 1_000;
+/// Outcomes dropped in one event: twice the surplus, so that a backlog shrinks.
+pub const OUTCOMES_PRUNED_PER_EVENT_MAX: usize = 128;
 /// A chunk that no body has named for so long, in log time, never will be: a gateway waits for seconds. Reply to one that
 /// does: 451, or `NO [UNAVAILABLE]`.
 pub const CHUNK_AGE_MS_MAX: u64 = 60 * 60 * 1_000;

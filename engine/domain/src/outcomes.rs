@@ -1,7 +1,10 @@
 //! Outcomes by command id, so that a command that comes twice is applied once (promise P8).
 
 use crate::keys::{self, Scope, TAGGED_LEN, tag};
-use crate::limits::{OUTCOME_AGE_MS_MAX, OUTCOMES_PER_ACCOUNT_MAX, OUTCOMES_PRUNED_PER_EVENT_MAX};
+use crate::limits::{
+    OUTCOME_AGE_MS_MAX, OUTCOME_AGE_MS_MIN, OUTCOME_AGE_SURPLUS_MS, OUTCOMES_PER_ACCOUNT_MAX,
+    OUTCOMES_PRUNED_PER_EVENT_MAX, OUTCOMES_SURPLUS,
+};
 use crate::records::{KeptOutcomes, OutcomeRecord};
 use crate::rows::{self, Rows, RowsError, RowsMut};
 use engine_events::{EventOutcome, Kind};
@@ -111,14 +114,18 @@ pub(crate) fn keep(
     prune(rows, scope, kept, log_time_ms)
 }
 
+/// Looks only when there is a surplus, so that most events pay nothing for it.
 fn prune(
     rows: &mut dyn RowsMut,
     scope: Scope,
     kept: &mut KeptOutcomes,
     log_time_ms: u64,
 ) -> Result<(), RowsError> {
-    let expired = |at_ms: u64| at_ms.saturating_add(OUTCOME_AGE_MS_MAX) < log_time_ms;
-    if !expired(kept.oldest_ms) && kept.count <= OUTCOMES_PER_ACCOUNT_MAX {
+    let has_surplus = is_too_old(
+        kept.oldest_ms.saturating_add(OUTCOME_AGE_SURPLUS_MS),
+        log_time_ms,
+    ) || is_one_too_many(kept, kept.oldest_ms, OUTCOMES_SURPLUS, log_time_ms);
+    if !has_surplus {
         return Ok(());
     }
     let mut oldest: Vec<Vec<u8>> = Vec::new();
@@ -133,7 +140,7 @@ fn prune(
     for key in oldest.iter().take(OUTCOMES_PRUNED_PER_EVENT_MAX) {
         let at_ms = keys::u64_at(key, TAGGED_LEN);
         kept.oldest_ms = at_ms;
-        if !expired(at_ms) && kept.count <= OUTCOMES_PER_ACCOUNT_MAX {
+        if !is_too_old(at_ms, log_time_ms) && !is_one_too_many(kept, at_ms, 0, log_time_ms) {
             return Ok(());
         }
         let command = keys::u128_at(key, TAGGED_LEN + 8);
@@ -146,4 +153,14 @@ fn prune(
         kept.oldest_ms = keys::u64_at(next, TAGGED_LEN);
     }
     Ok(())
+}
+
+fn is_too_old(at_ms: u64, log_time_ms: u64) -> bool {
+    at_ms.saturating_add(OUTCOME_AGE_MS_MAX) < log_time_ms
+}
+
+/// Never while a gateway may still try again.
+fn is_one_too_many(kept: &KeptOutcomes, at_ms: u64, surplus: u32, log_time_ms: u64) -> bool {
+    kept.count > OUTCOMES_PER_ACCOUNT_MAX + surplus
+        && at_ms.saturating_add(OUTCOME_AGE_MS_MIN) < log_time_ms
 }

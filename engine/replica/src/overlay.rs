@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use engine_domain::{Rows, RowsError, RowsMut};
 use engine_store::{StoreError, ViewStore, Visit};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 /// Reads see its own changes. Nothing reaches the store before `changes` is written.
@@ -11,8 +12,17 @@ pub struct Overlay<'a> {
     store: &'a dyn ViewStore,
     /// `None`: deleted.
     changed: BTreeMap<Vec<u8>, Option<Bytes>>,
+    /// What was looked up in the store. Only the fold changes it, and not before this run is written.
+    looked_up: RefCell<HashMap<Vec<u8>, Option<Bytes>>>,
     /// What keys of `changed` held since the save point, oldest first; `None`: they were not in it.
     replaced: Vec<(Vec<u8>, Option<Option<Bytes>>)>,
+}
+
+/// `None`: no such row.
+pub struct RowChange {
+    pub key: Vec<u8>,
+    pub before: Option<Bytes>,
+    pub after: Option<Bytes>,
 }
 
 impl<'a> Overlay<'a> {
@@ -20,13 +30,25 @@ impl<'a> Overlay<'a> {
         Overlay {
             store,
             changed: BTreeMap::new(),
+            looked_up: RefCell::default(),
             replaced: Vec::new(),
         }
     }
 
-    /// The last value of each changed key; `None` deletes.
-    pub fn into_changes(self) -> BTreeMap<Vec<u8>, Option<Bytes>> {
-        self.changed
+    /// Each key whose row differs from the store's, ascending.
+    pub fn into_changes(self) -> Result<Vec<RowChange>, StoreError> {
+        let mut looked_up = self.looked_up.into_inner();
+        let mut changes = Vec::with_capacity(self.changed.len());
+        for (key, after) in self.changed {
+            let before = match looked_up.remove(&key) {
+                Some(before) => before,
+                None => self.store.get(&key)?,
+            };
+            if before != after {
+                changes.push(RowChange { key, before, after });
+            }
+        }
+        Ok(changes)
     }
 
     fn change(&mut self, key: Vec<u8>, row: Option<Bytes>) {
@@ -90,10 +112,17 @@ fn merge<'c>(
 
 impl Rows for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, RowsError> {
-        match self.changed.get(key) {
-            Some(row) => Ok(row.clone()),
-            None => self.store.get(key).map_err(rows_error),
+        if let Some(row) = self.changed.get(key) {
+            return Ok(row.clone());
         }
+        if let Some(row) = self.looked_up.borrow().get(key) {
+            return Ok(row.clone());
+        }
+        let row = self.store.get(key).map_err(rows_error)?;
+        self.looked_up
+            .borrow_mut()
+            .insert(key.to_vec(), row.clone());
+        Ok(row)
     }
 
     fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) -> Result<(), RowsError> {

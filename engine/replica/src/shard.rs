@@ -10,6 +10,7 @@ use crate::digest::{Digest, row_hash};
 use crate::installing::{self, Begun};
 use crate::keys::{position_key, shard_range};
 use crate::limits::{FLUSH_WAIT_MS_MAX, SESSION_BYTES_MAX, UNFLUSHED_BYTES_MAX};
+use crate::overlay::{Overlay, RowChange};
 use crate::pinned::Pinned;
 use crate::position::PositionRow;
 use crate::run::{Run, Stopped};
@@ -177,24 +178,21 @@ impl Shard {
         &self,
         state: &mut State,
         applied: LogId,
-        changes: BTreeMap<Vec<u8>, Option<Bytes>>,
+        overlay: Overlay<'_>,
     ) -> Result<(), StoreError> {
+        let changes = overlay.into_changes()?;
         let mut digest = state.digest;
         let mut bytes = 0u64;
         let mut batch: Batch = Vec::with_capacity(changes.len() + 1);
-        for (key, value) in changes {
-            let before = self.store.get(&key)?;
-            if before == value {
-                continue;
-            }
+        for RowChange { key, before, after } in changes {
             if let Some(before) = before {
                 digest = digest.wrapping_sub(row_hash(&key, &before));
             }
-            if let Some(value) = &value {
-                digest = digest.wrapping_add(row_hash(&key, value));
+            if let Some(after) = &after {
+                digest = digest.wrapping_add(row_hash(&key, after));
             }
-            bytes += (key.len() + value.as_ref().map_or(0, Bytes::len)) as u64;
-            batch.push((key, value.map(Vec::from)));
+            bytes += (key.len() + after.as_ref().map_or(0, Bytes::len)) as u64;
+            batch.push((key, after.map(Vec::from)));
         }
         let row = PositionRow::new(applied, digest).encode_row();
         bytes += row.len() as u64;
@@ -289,7 +287,7 @@ impl StateMachine for Shard {
         if whole
             && let Some(applied) = applied
             && !outcomes.is_empty()
-            && let Err(error) = self.write(&mut state, applied, overlay.into_changes())
+            && let Err(error) = self.write(&mut state, applied, overlay)
         {
             self.stop(Stopped::Store {
                 at: applied,

@@ -15,3 +15,5 @@ pub const BACKGROUND_JOBS: i32 = 2;
 /// RocksDB's own text logs: kept few and small.
 pub const LOG_FILES_MAX: usize = 4;
 pub const LOG_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Of a memtable, for the filter that spares lookups of what is not in it.
+pub const MEMTABLE_BLOOM_RATIO: f64 = 0.05;

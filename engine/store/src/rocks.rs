@@ -6,7 +6,7 @@
 
 use crate::limits::{
     BACKGROUND_JOBS, BLOCK_BYTES, BLOCK_CACHE_BYTES, LOG_FILE_BYTES_MAX, LOG_FILES_MAX,
-    MEMTABLE_BYTES, MEMTABLES_MAX, OPEN_FILES_MAX,
+    MEMTABLE_BLOOM_RATIO, MEMTABLE_BYTES, MEMTABLES_MAX, OPEN_FILES_MAX,
 };
 use crate::rocks_snapshot::RocksSnapshot;
 use crate::{Batch, StoreError, ViewSnapshot, ViewStore, Visit};
@@ -47,6 +47,9 @@ fn options() -> Options {
     options.set_paranoid_checks(true);
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_size(MEMTABLE_BYTES);
+    // Most lookups of the fold are for rows that are not there, or not yet in a file.
+    options.set_memtable_whole_key_filtering(true);
+    options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
     options.set_max_write_buffer_number(MEMTABLES_MAX);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_bottommost_compression_type(DBCompressionType::Zstd);

@@ -1,37 +1,160 @@
-//! The fold task: gives entries up to the mark to the state machine, answers their proposals, moves `folded`.
+//! The fold: gives entries up to the mark to the state machine, answers their proposals, moves `folded`.
+//!
+//! A few threads fold for all groups of a node. Under load a thread that ends one batch finds the next group waiting, so
+//! that a batch costs no wake-up and no hand-over between threads.
+//!
+//! FOLD-3: whoever raises the mark, or lets go of `folding`, says so by `Shared::fold_if_due` afterwards; so no entry
+//! waits for a later one.
 
 use crate::limits::{MAX_FOLD_BYTES, MAX_FOLD_ENTRIES};
 use crate::shared::Shared;
 use crate::types::Outcome;
 use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
 use raft_api::{Committed, LogId, LogIndex};
 use raft_log::EntryKind;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 
-/// Ends when the group does, or after a failure, which `failed` then tells.
-pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut mark = shared.mark.subscribe();
-    loop {
-        let Ok(upto) = mark
-            .wait_for(|mark| *mark > *shared.folded.borrow())
-            .await
-            .map(|mark| *mark)
-        else {
-            return;
+/// The threads of one node.
+pub(crate) struct Folders {
+    queue: Arc<FoldQueue>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Groups that have something to fold, each at most once.
+#[derive(Default)]
+pub(crate) struct FoldQueue {
+    due: Mutex<Due>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Due {
+    groups: VecDeque<Arc<Shared>>,
+    is_stopped: bool,
+}
+
+impl Folders {
+    pub fn start(threads: usize) -> Folders {
+        let queue = Arc::new(FoldQueue::default());
+        let start = |_| {
+            let queue = queue.clone();
+            let thread = std::thread::Builder::new().name("fold".into());
+            thread.spawn(move || queue.work()).ok()
         };
-        let one_at_a_time = shared.folding.clone().lock_owned().await;
-        if upto <= *shared.folded.borrow() {
-            // A snapshot came meanwhile.
-            continue;
+        let threads = Mutex::new((0..threads).filter_map(start).collect());
+        Folders { queue, threads }
+    }
+
+    pub fn queue(&self) -> Arc<FoldQueue> {
+        self.queue.clone()
+    }
+
+    /// Returns once no thread folds any more. Blocking, for a batch at most.
+    pub fn stop(&self) {
+        self.queue.stop();
+        for thread in self.threads.lock().drain(..) {
+            let _ = thread.join();
         }
-        let task = shared.clone();
-        let folded = tokio::task::spawn_blocking(move || fold_batch(&task, upto)).await;
-        match folded {
-            Ok(Ok((last, outcomes))) => advance(&shared, last, outcomes),
-            Ok(Err(reason)) => return shared.fail(reason),
-            Err(error) => return shared.fail(format!("the state machine failed: {error}")),
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        self.queue.stop();
+    }
+}
+
+impl FoldQueue {
+    pub fn push(&self, group: Arc<Shared>) {
+        self.due.lock().groups.push_back(group);
+        self.wake.notify_one();
+    }
+
+    fn stop(&self) {
+        let mut due = self.due.lock();
+        due.is_stopped = true;
+        due.groups.clear();
+        self.wake.notify_all();
+    }
+
+    fn next(&self) -> Option<Arc<Shared>> {
+        let mut due = self.due.lock();
+        loop {
+            if due.is_stopped {
+                return None;
+            }
+            match due.groups.pop_front() {
+                Some(group) => return Some(group),
+                None => self.wake.wait(&mut due),
+            }
         }
-        drop(one_at_a_time);
+    }
+
+    fn work(&self) {
+        while let Some(group) = self.next() {
+            group.is_fold_due.store(false, Ordering::SeqCst);
+            fold_once(&group);
+        }
+    }
+}
+
+impl Shared {
+    /// Puts the group into its node's queue if it has something to fold and is not there yet.
+    pub fn fold_if_due(self: &Arc<Shared>) {
+        let is_due = *self.mark.borrow() > *self.folded.borrow();
+        if is_due && !self.is_fold_due.swap(true, Ordering::SeqCst) {
+            self.fold_queue.push(self.clone());
+        }
+    }
+
+    /// Until it is dropped, nothing is folded.
+    pub async fn hold_fold(self: &Arc<Shared>) -> FoldHeld {
+        FoldHeld {
+            guard: Some(self.folding.clone().lock_owned().await),
+            shared: self.clone(),
+        }
+    }
+}
+
+pub(crate) struct FoldHeld {
+    guard: Option<tokio::sync::OwnedMutexGuard<()>>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for FoldHeld {
+    fn drop(&mut self) {
+        // First, or the thread that folds next could find it locked.
+        self.guard.take();
+        self.shared.fold_if_due();
+    }
+}
+
+/// One batch. What is left then comes after the other groups' turns.
+fn fold_once(shared: &Arc<Shared>) {
+    if shared.failed.borrow().is_some() {
+        return;
+    }
+    let Ok(guard) = shared.folding.clone().try_lock_owned() else {
+        // Whoever has it asks for the next turn when done.
+        return;
+    };
+    let _held = FoldHeld {
+        guard: Some(guard),
+        shared: shared.clone(),
+    };
+    let upto = *shared.mark.borrow();
+    if upto <= *shared.folded.borrow() {
+        return;
+    }
+    match catch_unwind(AssertUnwindSafe(|| fold_batch(shared, upto))) {
+        Ok(Ok((last, outcomes))) => advance(shared, last, outcomes),
+        Ok(Err(reason)) => shared.fail(reason),
+        Err(_) => shared.fail("the state machine panicked".to_owned()),
     }
 }
 

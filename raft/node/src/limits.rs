@@ -21,6 +21,9 @@ pub const PROPOSAL_OVERHEAD_BYTES: usize = 1024;
 /// Entries folded in one batch: one batch of the views.
 pub const MAX_FOLD_ENTRIES: u64 = 128;
 
+/// Threads that fold, of one node: each group has one at a time, and RocksDB takes writes one after another.
+pub const FOLD_THREADS_MAX: usize = 8;
+
 /// Payloads read for one fold.
 pub const MAX_FOLD_BYTES: usize = 4 << 20;
 

@@ -35,7 +35,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
         let shared = self.0.clone();
         // Nothing is folded or installed meanwhile, so what is flushed is the fold's position.
-        let _one_at_a_time = self.0.folding.clone().lock_owned().await;
+        let _one_at_a_time = self.0.hold_fold().await;
         let built = tokio::task::spawn_blocking(move || {
             shared.machine.flush().map_err(io::Error::other)?;
             let position = *shared.position.lock();
@@ -129,7 +129,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         &mut self,
     ) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
         let shared = self.0.clone();
-        let _one_at_a_time = self.0.folding.clone().lock_owned().await;
+        let _one_at_a_time = self.0.hold_fold().await;
         if shared.position.lock().is_none() {
             return Ok(None);
         }

@@ -107,6 +107,7 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
             && let Some(mark) = mark
         {
             shared.journal.save_mark(shared.shard, mark);
+            shared.fold_if_due();
         }
         let is_alive = tokio::select! {
             changed = metrics.changed() => changed.is_ok(),

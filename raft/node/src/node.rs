@@ -3,15 +3,16 @@
 use crate::admission::Admission;
 use crate::change::{Change, ChangeError};
 use crate::error::NodeError;
+use crate::fold::Folders;
 use crate::group::RaftGroup;
 use crate::inbox::Inbox;
-use crate::limits::{MAX_APPEND_ENTRIES, SNAPSHOT_OFFER_TIMEOUT};
+use crate::limits::{FOLD_THREADS_MAX, MAX_APPEND_ENTRIES, SNAPSHOT_OFFER_TIMEOUT};
 use crate::log_store::LogStore;
 use crate::machine::Machine;
 use crate::network::Network;
 use crate::shared::Shared;
 use crate::types::{Place, Raft};
-use crate::{fold, mark, members, mode, prefer, start, wire};
+use crate::{mark, members, mode, prefer, start, wire};
 use bytes::Bytes;
 use openraft::SnapshotPolicy;
 use parking_lot::Mutex;
@@ -101,6 +102,7 @@ pub struct Node {
     pub(crate) inbox: Arc<Inbox>,
     peers: Arc<Peers>,
     tasks: Mutex<JoinSet<()>>,
+    folders: Arc<Folders>,
 }
 
 impl Node {
@@ -115,6 +117,7 @@ impl Node {
         if !config.join && own.is_none_or(|own| own.site != config.site) {
             return Err(NodeError::NotAMember);
         }
+        let folders = Arc::new(Folders::start(fold_threads()));
         let mut groups = Vec::new();
         for shard in &config.shards {
             if config.journal.has_hole(*shard) {
@@ -124,7 +127,12 @@ impl Node {
             }
             let machine = machines.get(shard).cloned();
             let machine = machine.ok_or(NodeError::NoStateMachine(*shard))?;
-            groups.push(Arc::new(start::open(&config, *shard, machine)?));
+            groups.push(Arc::new(start::open(
+                &config,
+                *shard,
+                machine,
+                folders.queue(),
+            )?));
         }
         let inbox = Arc::new(Inbox::default());
         let peers = Peers::new(config.peers, inbox.clone());
@@ -132,6 +140,7 @@ impl Node {
             inbox,
             peers,
             tasks: Mutex::default(),
+            folders,
         };
         let settings = Settings {
             timing: config.timing,
@@ -179,7 +188,6 @@ impl Node {
             .map_err(|error| failed(error.to_string()))?;
         {
             let mut tasks = self.tasks.lock();
-            tasks.spawn(fold::run(shared.clone()));
             tasks.spawn(mark::run(shared.clone(), raft.clone()));
             tasks.spawn(prefer::run(shared.clone(), raft.clone()));
             let peers = || self.peers.clone();
@@ -241,7 +249,14 @@ impl Node {
         }
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.shutdown().await;
+        let folders = self.folders.clone();
+        let _ = tokio::task::spawn_blocking(move || folders.stop()).await;
     }
+}
+
+/// As many as can run, and two at least: one waits for the disk now and then.
+fn fold_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, FOLD_THREADS_MAX))
 }
 
 /// What all groups of a node have in common.

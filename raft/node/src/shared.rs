@@ -3,6 +3,7 @@
 //! FOLD-1: `folded` ≤ `mark` ≤ `handed`: nothing is folded that is not committed here and covered by the mark.
 //! FOLD-2: a proposal's responder is queued before its position is handed over, so the fold finds it.
 
+use crate::fold::FoldQueue;
 use crate::mode::{Leases, ModeNow};
 use crate::snapshot_in::Receiving;
 use crate::types::{RaftLogId, RaftStoredMembership, TypeConfig};
@@ -14,6 +15,7 @@ use raft_api::{
 use raft_log::Journal;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -36,6 +38,9 @@ pub(crate) struct Shared {
     pub responders: Mutex<VecDeque<(u64, ApplyResponder<TypeConfig>)>>,
     /// Held while entries are folded or a snapshot is installed: one at a time changes the views.
     pub folding: Arc<tokio::sync::Mutex<()>>,
+    /// In the queue of `fold_queue`, or about to be.
+    pub is_fold_due: AtomicBool,
+    pub fold_queue: Arc<FoldQueue>,
     /// Memberships that were handed over, oldest first; all but the last one before `position` are dropped.
     pub memberships: Mutex<VecDeque<RaftStoredMembership>>,
     /// The nodes of the newest membership that was handed over.

@@ -265,7 +265,7 @@ pub(crate) async fn install(
 ) -> Result<(), io::Error> {
     let position = meta.last_log_id.as_ref().map(from_raft);
     let position = position.ok_or_else(|| io::Error::other("a snapshot without a position"))?;
-    let _one_at_a_time = shared.folding.clone().lock_owned().await;
+    let _one_at_a_time = shared.hold_fold().await;
     if *shared.position.lock() >= Some(position) {
         return Ok(());
     }

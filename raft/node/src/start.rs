@@ -5,7 +5,7 @@
 //! log is folded, before consensus starts: it could not give these entries again.
 
 use crate::error::NodeError;
-use crate::fold;
+use crate::fold::{self, FoldQueue};
 use crate::mode::{self, ModeNow};
 use crate::node::NodeConfig;
 use crate::shared::Shared;
@@ -14,6 +14,7 @@ use crate::wire;
 use parking_lot::Mutex;
 use raft_api::{EntriesError, LogId, LogIndex, ShardId, StateMachine};
 use raft_log::{EntryKind, FlushDone, Journal};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use tokio::sync::watch;
 
@@ -22,6 +23,7 @@ pub(crate) fn open(
     config: &NodeConfig,
     shard: ShardId,
     machine: Arc<dyn StateMachine>,
+    fold_queue: Arc<FoldQueue>,
 ) -> Result<Shared, NodeError> {
     let journal = config.journal.clone();
     let unreadable = |error: EntriesError| NodeError::Journal {
@@ -46,6 +48,8 @@ pub(crate) fn open(
         folded: watch::Sender::new(folded),
         position: Mutex::new(position),
         folding: Arc::default(),
+        is_fold_due: AtomicBool::new(false),
+        fold_queue,
         responders: Mutex::default(),
         memberships: Mutex::default(),
         members: watch::Sender::default(),

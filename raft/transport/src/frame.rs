@@ -3,11 +3,12 @@
 //! Request: length u32 (of what follows), id u64, kind u8, shard u32, body.
 //! Answer: length u32, id u64, status u8 (0: the answer, 1: the reason why there is none), body.
 
-use crate::limits::MAX_FRAME_BYTES;
+use crate::limits::{FRAMES_PER_WRITE, MAX_FRAME_BYTES, WRITE_BYTES};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use raft_api::ShardId;
 use std::io;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
 
 const REQUEST_HEAD: usize = 13;
 const ANSWER_HEAD: usize = 9;
@@ -79,6 +80,31 @@ fn check_head(frame: &Bytes, head: usize) -> io::Result<()> {
             "a frame is shorter than its head",
         )),
     }
+}
+
+/// Writes what comes, until the queue ends. What is queued goes out in one write: one TLS record, one system call.
+pub(crate) async fn write_frames(
+    mut writer: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Bytes>,
+) -> io::Result<()> {
+    let mut frames = Vec::with_capacity(FRAMES_PER_WRITE);
+    let mut together = BytesMut::with_capacity(WRITE_BYTES);
+    while queue.recv_many(&mut frames, FRAMES_PER_WRITE).await > 0 {
+        for frame in frames.drain(..) {
+            if together.len() + frame.len() > WRITE_BYTES {
+                writer.write_all(&together).await?;
+                together.clear();
+            }
+            match frame.len() > WRITE_BYTES {
+                true => writer.write_all(&frame).await?,
+                false => together.put_slice(&frame),
+            }
+        }
+        writer.write_all(&together).await?;
+        together.clear();
+        writer.flush().await?;
+    }
+    Ok(())
 }
 
 /// Reads one frame, without its length. The length is checked before memory is taken for it.

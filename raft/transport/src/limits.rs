@@ -34,3 +34,7 @@ pub const BACKOFF_LAST: Duration = Duration::from_secs(1);
 /// The protocol versions that this build speaks.
 pub const PROTOCOL_LOWEST: u32 = 1;
 pub const PROTOCOL_HIGHEST: u32 = 1;
+
+/// Frames that are queued go out together up to this: the length of a TLS record.
+pub const WRITE_BYTES: usize = 16 << 10;
+pub const FRAMES_PER_WRITE: usize = 64;

@@ -1,7 +1,7 @@
 //! One peer and class: a connection that is made when it is needed, shared by all requests, and replaced when it ends.
 
 use crate::config::{Identity, TlsConfig};
-use crate::frame::{Answer, Request, read_frame};
+use crate::frame::{Answer, Request, read_frame, write_frames};
 use crate::limits::{
     BACKOFF_FIRST, BACKOFF_LAST, CONNECT_TIMEOUT, MAX_FRAME_BYTES, MAX_IN_FLIGHT, MAX_QUEUED_FRAMES,
 };
@@ -16,7 +16,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::ReadHalf;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -198,7 +198,7 @@ fn start(socket: Socket, mut stop: watch::Receiver<bool>) -> Arc<Connection> {
     let task = connection.clone();
     tokio::spawn(async move {
         let reason = tokio::select! {
-            result = write_all(writer, queue) => result,
+            result = write_frames(writer, queue) => result,
             result = read_all(reader, &task) => result,
             () = stopped(&mut stop) => Ok(()),
         };
@@ -208,19 +208,6 @@ fn start(socket: Socket, mut stop: watch::Receiver<bool>) -> Arc<Connection> {
         task.end();
     });
     connection
-}
-
-async fn write_all(
-    mut writer: WriteHalf<Box<dyn Duplex>>,
-    mut queue: mpsc::Receiver<Bytes>,
-) -> io::Result<()> {
-    while let Some(frame) = queue.recv().await {
-        writer.write_all(&frame).await?;
-        if queue.is_empty() {
-            writer.flush().await?;
-        }
-    }
-    Ok(())
 }
 
 async fn read_all(

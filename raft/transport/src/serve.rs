@@ -1,7 +1,7 @@
 //! The accepting side: handshake, then each request in a task of its own, answers in the order they are ready.
 
 use crate::config::{Handler, Identity, TlsConfig};
-use crate::frame::{Answer, Request, read_frame};
+use crate::frame::{Answer, Request, read_frame, write_frames};
 use crate::handshake;
 use crate::limits::{
     BACKOFF_FIRST, HANDSHAKE_TIMEOUT, MAX_ACCEPTED, MAX_FRAME_BYTES, MAX_HANDLED, MAX_QUEUED_FRAMES,
@@ -11,7 +11,6 @@ use crate::socket::Socket;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -62,18 +61,9 @@ impl Server {
         let (socket, from) = greeted
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        let (mut reader, mut writer) = tokio::io::split(socket.stream);
-        let (answers, mut queue) = mpsc::channel::<Bytes>(MAX_QUEUED_FRAMES);
+        let (mut reader, writer) = tokio::io::split(socket.stream);
+        let (answers, queue) = mpsc::channel::<Bytes>(MAX_QUEUED_FRAMES);
         let slots = Arc::new(Semaphore::new(MAX_HANDLED));
-        let write = async move {
-            while let Some(frame) = queue.recv().await {
-                writer.write_all(&frame).await?;
-                if queue.is_empty() {
-                    writer.flush().await?;
-                }
-            }
-            Ok::<_, io::Error>(())
-        };
         let read = async {
             // Dropped with the connection: what is being handled then ends without an answer.
             let mut handled = JoinSet::new();
@@ -103,7 +93,7 @@ impl Server {
             }
         };
         tokio::select! {
-            result = write => result,
+            result = write_frames(writer, queue) => result,
             result = read => result,
         }
     }

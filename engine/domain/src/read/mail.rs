@@ -317,6 +317,16 @@ pub(crate) fn each_message(
     let behind_all = keys::end(&prefix);
     let mut go_on = true;
     for (first, last) in uids.ranges() {
+        if first == last {
+            // A lookup costs a fraction of a scan.
+            let key = scope.message(mailbox, first.0);
+            if let Some(record) = rows::get(rows, &key)?
+                && !visit(first.0, record)
+            {
+                break;
+            }
+            continue;
+        }
         let to = match last.0.checked_add(1) {
             Some(behind) => scope.message(mailbox, behind),
             None => behind_all.clone(),

@@ -1,7 +1,10 @@
 //! Promise P8: a command that comes twice is applied once; what is kept for it stays bounded.
 
 use crate::world::{ALICE, EPOCH, SHARD, World, appended, body};
-use engine_domain::limits::{OUTCOME_AGE_MS_MAX, OUTCOMES_PER_ACCOUNT_MAX};
+use engine_domain::limits::{
+    OUTCOME_AGE_MS_MAX, OUTCOME_AGE_MS_MIN, OUTCOME_AGE_SURPLUS_MS, OUTCOMES_PER_ACCOUNT_MAX,
+    OUTCOMES_PRUNED_PER_EVENT_MAX, OUTCOMES_SURPLUS,
+};
 use engine_domain::{invariants, read};
 use engine_events::{
     AccountClosed, AccountOpened, Command, Event, Kind, MailboxCreated, MessageAppended,
@@ -79,32 +82,42 @@ fn a_closed_account_does_not_come_back_by_a_repetition() {
 }
 
 #[test]
-fn outcomes_older_than_a_day_go_a_few_at_a_time() {
+fn outcomes_older_than_a_day_go_once_there_is_a_surplus() {
     let mut world = World::with_alice();
-    for _ in 0..20 {
+    for _ in 0..200 {
         quota(&mut world);
     }
-    assert_eq!(kept(&world), 21);
-    world.clock_ms += OUTCOME_AGE_MS_MAX;
+    assert_eq!(kept(&world), 201);
+    world.clock_ms += OUTCOME_AGE_MS_MAX + OUTCOME_AGE_SURPLUS_MS;
     quota(&mut world);
-    assert_eq!(kept(&world), 22, "a day is not over a day");
+    assert_eq!(kept(&world), 202, "a surplus is not over a surplus");
     world.clock_ms += 1;
     quota(&mut world);
-    assert_eq!(kept(&world), 22 + 1 - 4);
-    for _ in 0..20 {
-        quota(&mut world);
-    }
-    assert_eq!(kept(&world), 22);
+    let pruned = OUTCOMES_PRUNED_PER_EVENT_MAX;
+    assert_eq!(kept(&world), 203 - pruned, "many, but not all at once");
+    quota(&mut world);
+    assert_eq!(kept(&world), 3, "those of today");
     assert_eq!(invariants::check(&world.rows, SHARD), Ok(Vec::new()));
 }
 
+/// The young ones stay, whatever their number: a gateway may try one of them again.
 #[test]
-fn outcomes_have_a_bound_in_number() {
+fn outcomes_have_a_bound_in_number_above_which_the_young_stay() {
     let mut world = World::with_alice();
-    for _ in 0..OUTCOMES_PER_ACCOUNT_MAX + 50 {
+    let (max, surplus) = (OUTCOMES_PER_ACCOUNT_MAX as usize, OUTCOMES_SURPLUS as usize);
+    for _ in 0..max + 2 * surplus {
         quota(&mut world);
     }
-    assert_eq!(kept(&world), OUTCOMES_PER_ACCOUNT_MAX as usize);
+    assert_eq!(kept(&world), max + 2 * surplus + 1);
+    world.clock_ms += OUTCOME_AGE_MS_MIN + 1;
+    quota(&mut world);
+    assert_eq!(kept(&world), max + 2, "many, but not all at once");
+    for _ in 0..surplus - 2 {
+        quota(&mut world);
+    }
+    assert_eq!(kept(&world), max + surplus);
+    quota(&mut world);
+    assert_eq!(kept(&world), max);
     assert_eq!(invariants::check(&world.rows, SHARD), Ok(Vec::new()));
 }
 

@@ -162,11 +162,11 @@ async fn a_start_cuts_the_log_before_it_installs_the_checkpoint() {
     }
     let config = Cluster::config(&journal).await;
     let machine = Arc::new(Ordered(journal.clone(), Book::default()));
-    let shared = crate::start::open(&config, SHARD, machine.clone()).unwrap();
+    let shared = crate::start::open(&config, SHARD, machine.clone(), Arc::default()).unwrap();
     assert_eq!(*shared.position.lock(), Some(at));
     assert_eq!(journal.log_state(SHARD).last, Some(at));
     // And a second start finds nothing to do.
-    crate::start::open(&config, SHARD, machine).unwrap();
+    crate::start::open(&config, SHARD, machine, Arc::default()).unwrap();
     drop((shared, config));
     journal.close();
 }
