@@ -54,7 +54,26 @@ impl Journal {
         self.read_clamped(shard, max_bytes, |log| log.clamp(range))
     }
 
-    /// The same with purged entries: from the first one in `range` that is here to the last one without a gap.
+    /// The same, unless it would have to read the disk: then `None`.
+    pub fn read_cached(
+        &self,
+        shard: ShardId,
+        range: Range<u64>,
+        max_bytes: usize,
+    ) -> Result<Option<Vec<StoredEntry>>, EntriesError> {
+        let plan = self.plan(shard, max_bytes, |log| log.clamp(range))?;
+        let entries = plan.into_iter().map(|(log_id, kind, found)| match found {
+            Found::Memory(payload) => Some(StoredEntry {
+                log_id,
+                kind,
+                payload,
+            }),
+            Found::Disk(_) => None,
+        });
+        Ok(entries.collect())
+    }
+
+    /// The same as `read` with purged entries: from the first one in `range` that is here to the last one without a gap.
     pub fn history(
         &self,
         shard: ShardId,

@@ -9,6 +9,10 @@ pub const MAX_PAYLOAD_BYTES: usize = 4 << 20;
 /// Payloads of one append, unless it has a single entry: with `MAX_PAYLOAD_BYTES` it stays below a peers' frame.
 pub const MAX_APPEND_BYTES: usize = 3 << 20;
 
+/// Appends to one follower that are not answered yet, of one group: as many as a far site's round trip hides flushes.
+/// Together at most 24 MiB.
+pub const MAX_APPENDS_IN_FLIGHT: usize = 8;
+
 /// Entries of one append: their heads stay below 64 KiB.
 pub const MAX_APPEND_ENTRIES: u64 = 1024;
 

@@ -48,6 +48,10 @@ impl LogStore {
             return Ok(Vec::new());
         }
         let (journal, shard) = (self.journal.clone(), self.shard);
+        let cached = journal.read_cached(shard, range.clone(), max);
+        if let Some(stored) = cached.map_err(io::Error::other)? {
+            return stored.into_iter().map(entry_in).collect();
+        }
         let read = move || journal.read(shard, range, max);
         let stored = tokio::task::spawn_blocking(read)
             .await

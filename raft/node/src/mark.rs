@@ -137,7 +137,7 @@ pub(crate) async fn push(shared: Arc<Shared>, raft: Raft, peers: Arc<Peers>, pee
         let limit = crate::limits::RPC_TIMEOUT;
         // A hint: if it is lost, the next append carries it.
         let _ = peers
-            .request(peer, Class::Other, shared.shard, kind::MARK, body, limit)
+            .request(peer, Class::Append, shared.shard, kind::MARK, body, limit)
             .await;
     }
 }

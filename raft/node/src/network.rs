@@ -1,17 +1,20 @@
 //! openraft's network over `Peers`: our own messages, a connection for each class.
 
+use crate::limits::MAX_APPENDS_IN_FLIGHT;
 use crate::machine::SnapshotData;
 use crate::shared::Shared;
 use crate::snapshot_out;
 use crate::types::{Place, RaftVote, TypeConfig, from_raft};
 use crate::wire::{self, Malformed, WireTransferAnswer, kind};
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use openraft::alias::SnapshotOf;
+use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderError, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{OptionalSend, alias::LogIdOf};
 use prost::Message;
@@ -61,6 +64,17 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 }
 
 impl Client {
+    async fn append(
+        &self,
+        request: AppendEntriesRequest<TypeConfig>,
+        option: &RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let mark = self.shared.mark.borrow().map(|mark| mark.0);
+        let body = wire::bytes(&wire::append_out(&request, mark));
+        let answer = self.ask(self.class, kind::APPEND, body, option).await?;
+        wire::append_answer_in(answer).map_err(malformed)
+    }
+
     async fn ask(
         &self,
         class: Class,
@@ -92,6 +106,9 @@ fn malformed(error: Malformed) -> RPCError<TypeConfig> {
     RPCError::Network(NetworkError::new(&error))
 }
 
+type AppendAnswers<'s> =
+    BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>;
+
 impl RaftNetworkV2<TypeConfig> for Client {
     type SnapshotData = SnapshotData;
 
@@ -100,10 +117,31 @@ impl RaftNetworkV2<TypeConfig> for Client {
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let mark = self.shared.mark.borrow().map(|mark| mark.0);
-        let body = wire::bytes(&wire::append_out(&request, mark));
-        let answer = self.ask(self.class, kind::APPEND, body, &option).await?;
-        wire::append_answer_in(answer).map_err(malformed)
+        self.append(request, &option).await
+    }
+
+    /// Several at a time. Both ends keep their order (`raft_transport::serve`); where they come in another order after
+    /// all, the follower finds a gap and says so.
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<AppendAnswers<'s>, RPCError<TypeConfig>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        let client = &*self;
+        let answers = input.map(move |request| {
+            let option = option.clone();
+            async move {
+                let prev = request.prev_log_id;
+                let last = request.entries.last().map(|entry| entry.log_id).or(prev);
+                let answer = client.append(request, &option).await?;
+                Ok(answer.into_stream_result(prev, last))
+            }
+        });
+        let answers: AppendAnswers<'s> = Box::pin(answers.buffered(MAX_APPENDS_IN_FLIGHT));
+        Box::pin(std::future::ready(Ok(answers)))
     }
 
     async fn vote(

@@ -9,11 +9,12 @@ use crate::limits::{
 use crate::peers::stopped;
 use crate::socket::Socket;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use std::io;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 
 pub(crate) struct Server {
     pub own: Identity,
@@ -76,7 +77,7 @@ impl Server {
                     .map_err(io::Error::other)?;
                 while handled.try_join_next().is_some() {}
                 let (handler, answers) = (self.handler.clone(), answers.clone());
-                handled.spawn(async move {
+                let mut handling = Box::pin(async move {
                     let _slot = slot;
                     let id = request.id;
                     let result = handler
@@ -90,6 +91,10 @@ impl Server {
                     };
                     let _ = answers.send(Answer { id, result }.encode()).await;
                 });
+                // The first step here, in the order of the requests: appends reach consensus as they were sent.
+                if unconstrained(&mut handling).now_or_never().is_none() {
+                    handled.spawn(handling);
+                }
             }
         };
         tokio::select! {
