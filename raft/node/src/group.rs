@@ -1,23 +1,27 @@
 //! `Group`: proposals and reads, here if we lead, else at the leader.
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Admitted};
 use crate::gate;
 use crate::limits::{FIRST_ENTRY_WAIT, FORWARD_MARGIN, MAX_PAYLOAD_BYTES, READ_TIMEOUT};
 use crate::node::Timing;
 use crate::shared::Shared;
 use crate::status;
-use crate::types::{Payload, Raft, from_raft};
+use crate::types::{Payload, Raft, TypeConfig, from_raft};
 use crate::wire::{self, Malformed, WireMark, WireProposed, kind};
 use async_trait::async_trait;
 use bytes::Bytes;
 use openraft::ReadPolicy;
+use openraft::alias::OneshotReceiverOf;
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, RaftError};
+use openraft::errors::ClientWriteError;
+use openraft::impls::ProgressResponder;
+use openraft::raft::ClientWriteResult;
 use prost::Message;
 use raft_api::{
     Group, GroupStatus, LogIndex, NodeId, ProposeError, Proposed, ReadError, ReadMark, Refused,
     ShardId,
 };
+use raft_log::Expected;
 use raft_transport::{Class, Peers, TransportError};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -125,25 +129,24 @@ impl RaftGroup {
             Err(_) => return Err(ProposeError::NoQuorum),
         }
         let expected = self.shared.journal.expect_append();
-        let raft = self.raft.clone();
-        // A task of its own: what is proposed counts as such until it is folded, also if the caller gives up.
-        let write = tokio::spawn(async move {
-            let written = raft.client_write(Payload::Command(payload)).await;
-            drop((admitted, expected));
-            written
-        });
-        match timeout(self.timing.propose_timeout, write).await {
-            Ok(Ok(Ok(written))) => Ok(Proposed {
+        let (responder, answer) = ProgressResponder::complete_only();
+        let mut under_way = UnderWay(Some((answer, (admitted, expected))));
+        let written = async {
+            let payload = Payload::Command(payload);
+            let sent = self.raft.client_write_ff(payload, Some(responder)).await;
+            sent.ok()?;
+            under_way.answer().await
+        };
+        match timeout(self.timing.propose_timeout, written).await {
+            Ok(Some(Ok(written))) => Ok(Proposed {
                 log_id: from_raft(&written.log_id),
                 outcome: written.data.0,
             }),
             // openraft: "rejected before its entry was appended". What was appended and lost is another error.
-            Ok(Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))))) => {
-                Err(ProposeError::NotLeader {
-                    leader: to.leader_id.map(NodeId),
-                })
-            }
-            Ok(Ok(Err(_)) | Err(_)) | Err(_) => Err(ProposeError::Unknown),
+            Ok(Some(Err(ClientWriteError::ForwardToLeader(to)))) => Err(ProposeError::NotLeader {
+                leader: to.leader_id.map(NodeId),
+            }),
+            Ok(Some(Err(_)) | None) | Err(_) => Err(ProposeError::Unknown),
         }
     }
 
@@ -168,6 +171,34 @@ impl RaftGroup {
             .map_err(|_| ReadError::NoQuorum)?;
         let index = *self.shared.mark.borrow();
         Ok(ReadMark { index })
+    }
+}
+
+type Written = ClientWriteResult<TypeConfig>;
+
+/// What is proposed counts as such until it is folded or lost, also if the caller gives up.
+struct UnderWay(Option<(OneshotReceiverOf<TypeConfig, Written>, (Admitted, Expected))>);
+
+impl UnderWay {
+    /// `None`: consensus has stopped, or lost the entry.
+    async fn answer(&mut self) -> Option<Written> {
+        let (answer, _) = self.0.as_mut()?;
+        let written = answer.await.ok();
+        self.0 = None;
+        written
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some((answer, counted)) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                let _ = answer.await;
+                drop(counted);
+            });
+        }
     }
 }
 

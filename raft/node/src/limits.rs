@@ -37,6 +37,10 @@ pub const MAX_READ_BYTES: usize = 1 << 20;
 /// A member of a second site that was not heard from for this long counts as unreachable.
 pub const SITE_SILENCE: Duration = Duration::from_secs(2);
 
+/// How long an append that only tells what is committed waits for the mark to get there, to tell it too: longer than
+/// that takes with an open gate, shorter than anybody notices.
+pub const MARK_WAIT: Duration = Duration::from_millis(2);
+
 /// A message of Raft that took longer helps nobody: the next one is on its way.
 pub const RPC_TIMEOUT: Duration = Duration::from_secs(2);
 

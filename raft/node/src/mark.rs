@@ -127,7 +127,8 @@ pub(crate) async fn push(shared: Arc<Shared>, raft: Raft, peers: Arc<Peers>, pee
     let mut mark = shared.mark.subscribe();
     while mark.changed().await.is_ok() {
         let value = *mark.borrow_and_update();
-        if !raft.is_leader() {
+        let is_carried = value <= shared.carried.lock().get(&peer).copied();
+        if is_carried || !raft.is_leader() {
             continue;
         }
         let body = wire::bytes(&WireMark {

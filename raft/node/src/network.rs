@@ -1,6 +1,6 @@
 //! openraft's network over `Peers`: our own messages, a connection for each class.
 
-use crate::limits::MAX_APPENDS_IN_FLIGHT;
+use crate::limits::{MARK_WAIT, MAX_APPENDS_IN_FLIGHT};
 use crate::machine::SnapshotData;
 use crate::shared::Shared;
 use crate::snapshot_out;
@@ -18,9 +18,10 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, alias::LogIdOf};
 use prost::Message;
-use raft_api::{NodeId, NodeInfo};
+use raft_api::{LogIndex, NodeId, NodeInfo};
 use raft_transport::{Class, Peers, TransportError};
 use std::sync::Arc;
+use tokio::time::timeout;
 
 pub(crate) struct Network {
     pub shared: Arc<Shared>,
@@ -64,6 +65,22 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 }
 
 impl Client {
+    /// An append without entries only tells what is committed. The mark follows within a moment: one message for both.
+    async fn wait_for_mark(&self, request: &AppendEntriesRequest<TypeConfig>) {
+        let Some(committed) = request.leader_commit.filter(|_| request.entries.is_empty()) else {
+            return;
+        };
+        let committed = LogIndex(committed.index);
+        let mut mark = self.shared.mark.subscribe();
+        if *mark.borrow() >= Some(committed) {
+            return;
+        }
+        // Ends before the mark is read for this append: whoever raises it later sees that nobody carries it.
+        let _carries = Carries::upto(&self.shared, self.target, committed);
+        let reached = mark.wait_for(|mark| *mark >= Some(committed));
+        let _ = timeout(MARK_WAIT, reached).await;
+    }
+
     async fn append(
         &self,
         request: AppendEntriesRequest<TypeConfig>,
@@ -106,6 +123,25 @@ fn malformed(error: Malformed) -> RPCError<TypeConfig> {
     RPCError::Network(NetworkError::new(&error))
 }
 
+/// An entry of `Shared::carried`.
+struct Carries<'a> {
+    shared: &'a Shared,
+    target: NodeId,
+}
+
+impl Carries<'_> {
+    fn upto(shared: &Shared, target: NodeId, committed: LogIndex) -> Carries<'_> {
+        shared.carried.lock().insert(target, committed);
+        Carries { shared, target }
+    }
+}
+
+impl Drop for Carries<'_> {
+    fn drop(&mut self) {
+        self.shared.carried.lock().remove(&self.target);
+    }
+}
+
 type AppendAnswers<'s> =
     BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>;
 
@@ -134,6 +170,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         let answers = input.map(move |request| {
             let option = option.clone();
             async move {
+                client.wait_for_mark(&request).await;
                 let prev = request.prev_log_id;
                 let last = request.entries.last().map(|entry| entry.log_id).or(prev);
                 let answer = client.append(request, &option).await?;

@@ -13,7 +13,7 @@ use raft_api::{
     LogId, LogIndex, NodeId, NodeInfo, OnSiteLoss, ShardId, SnapshotSource, StateMachine,
 };
 use raft_log::Journal;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub in_sync_until: Mutex<Option<SystemTime>>,
     /// An operator has moved leadership by hand: until then it is not moved back.
     pub held_until: Mutex<Option<Instant>>,
+    /// Members to which an append is about to carry the mark once it reaches this index.
+    pub carried: Mutex<BTreeMap<NodeId, LogIndex>>,
     /// Snapshots that are being fetched from us, by their number.
     pub sending: Mutex<HashMap<u64, Arc<dyn SnapshotSource>>>,
     /// The snapshot that we are fetching.

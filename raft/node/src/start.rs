@@ -59,6 +59,7 @@ pub(crate) fn open(
         leases: Mutex::default(),
         in_sync_until: Mutex::default(),
         held_until: Mutex::default(),
+        carried: Mutex::default(),
         sending: Mutex::default(),
         receiving: Mutex::default(),
         failed: watch::Sender::new(None),
