@@ -38,7 +38,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             reserve_bytes: 256 << 20,
             gather: Duration::from_millis(2),
-            gather_min_in_flight: 8,
+            gather_min_in_flight: 20,
             cache_bytes: 32 << 20,
             seal_after_idle: Duration::from_millis(100),
             check_at_open_bytes: limits::CHECK_AT_OPEN_BYTES,

@@ -361,5 +361,5 @@ impl Writer {
 
 /// So many of those that are expected are worth writing at once.
 pub(crate) fn gather_target(expected: usize) -> usize {
-    expected.div_ceil(2)
+    (expected * 3).div_ceil(4)
 }
