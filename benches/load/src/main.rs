@@ -17,6 +17,7 @@ mod work;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use flushes::Counter;
 use peers::{Peer, PeerKind};
 use progress::Progress;
 use report::{Cell, Measured};
@@ -47,7 +48,7 @@ struct Cli {
     /// Only these workloads.
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(ROWS.map(|row| row.name)))]
     only: Vec<String>,
-    /// Instead: count flushes per delivery with strace.
+    /// Instead: count flushes per delivery, with strace and by the kernel's counters.
     #[arg(long, conflicts_with = "settled_mb")]
     flushes: bool,
     /// Instead: deliver so many MB (Dovecot: an eighth) over 64 connections, wait until the disk is quiet, and tell what
@@ -122,19 +123,24 @@ fn cases<'a>(cli: &'a Cli, row: &'a Row) -> impl Iterator<Item = (&'a Row, usize
 }
 
 fn count_flushes(cli: &Cli, messages: &[Vec<u8>]) -> Result<String> {
-    let mut progress = Progress::new(PeerKind::ALL.len() * cli.connections.len());
+    let counters = Counter::ALL;
+    let mut progress = Progress::new(PeerKind::ALL.len() * counters.len() * cli.connections.len());
     let mut counted = Vec::new();
-    for kind in PeerKind::ALL {
-        for connections in &cli.connections {
-            let time = Duration::from_secs(cli.seconds);
-            let count = flushes::count(kind, &cli.gotthard, *connections, messages, time)?;
-            progress.step(&format!(
-                "{}, {connections} connections: {} flushes for {} deliveries",
-                kind.name(),
-                count.flushes,
-                count.deliveries
-            ));
-            counted.push(count);
+    for counter in counters {
+        for kind in PeerKind::ALL {
+            for connections in &cli.connections {
+                let time = Duration::from_secs(cli.seconds);
+                let count =
+                    flushes::count(counter, kind, &cli.gotthard, *connections, messages, time)?;
+                progress.step(&format!(
+                    "{}, {connections} connections, {}: {} flushes for {} deliveries",
+                    kind.name(),
+                    counter.name(),
+                    count.flushes,
+                    count.deliveries
+                ));
+                counted.push(count);
+            }
         }
     }
     Ok(report::flushes(&counted))

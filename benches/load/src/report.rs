@@ -162,16 +162,17 @@ fn line(out: &mut String, cell: &Cell, cells: &[Cell], row: &Row) {
 
 pub fn flushes(counted: &[Counted]) -> String {
     let mut out = String::from(
-        "Counted by strace in all server processes while deliveries run; only the calls that flush are slowed down by it \
-         (`--seccomp-bpf`).\n\n\
-         | system | connections | deliveries/s | flushes/s | flushes per delivery | … and node |\n|---|---|---|---|---|---|\n",
+        "Calls that flush, of all server processes while deliveries run. strace: `-f --seccomp-bpf`, which slows the server \
+         down. kernel: `perf stat` on the system calls' trace points, which does not.\n\n\
+         | system | counter | connections | deliveries/s | flushes/s | flushes per delivery | … and node |\n|---|---|---|---|---|---|---|\n",
     );
     for count in counted {
         let each = count.flushes as f64 / count.deliveries as f64;
         let _ = writeln!(
             out,
-            "| {} | {} | {:.0} | {:.0} | {each:.3} | {:.3} |",
+            "| {} | {} | {} | {:.0} | {:.0} | {each:.3} | {:.3} |",
             count.kind.name(),
+            count.counter.name(),
             count.connections,
             count.deliveries as f64 / count.seconds,
             count.flushes as f64 / count.seconds,
