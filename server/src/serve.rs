@@ -254,9 +254,10 @@ async fn start_raft(
             incarnation: config.cluster.incarnation,
             node: me,
         },
-        listener: TcpListener::bind(&own.peer_addr)
+        way: TcpListener::bind(&own.peer_addr)
             .await
-            .with_context(|| format!("cannot listen for peers on {}", own.peer_addr))?,
+            .with_context(|| format!("cannot listen for peers on {}", own.peer_addr))?
+            .into(),
         peers: members.clone(),
         tls: peer_tls(config)?,
     };

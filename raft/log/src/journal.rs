@@ -80,6 +80,13 @@ impl Journal {
     pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }
+
+    /// For whoever steps the writer: resolves once something was queued since the last call.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn wait_for_news(&self) {
+        self.shared().news.notified().await;
+    }
+
     /// Tells that an append will come, or is under way, for as long as the answer lives: batches are then held back for
     /// a moment to share a flush. Only a hint.
     pub fn expect_append(&self) -> Expected {

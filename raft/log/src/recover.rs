@@ -231,6 +231,8 @@ fn assemble(
     let shared = Arc::new(Shared {
         state: Mutex::new(state),
         wake: Condvar::new(),
+        #[cfg(any(test, feature = "testing"))]
+        news: tokio::sync::Notify::new(),
         expected: AtomicUsize::new(0),
         allocator: Mutex::new(allocator),
         readers,

@@ -17,6 +17,9 @@ pub(crate) struct Shared {
     pub state: Mutex<State>,
     /// Wakes the writer's thread.
     pub wake: Condvar,
+    /// For whoever steps the writer without a thread.
+    #[cfg(any(test, feature = "testing"))]
+    pub news: tokio::sync::Notify,
     /// Appends that callers have announced and whose outcome is not known yet: what gathering waits for.
     pub expected: AtomicUsize,
     /// Taken before `state`, never while holding it.
@@ -220,6 +223,8 @@ impl Shared {
         let queued = state.queue.len();
         let waits = state.writer_waits || state.gather_target.is_some_and(|many| queued >= many);
         drop(state);
+        #[cfg(any(test, feature = "testing"))]
+        self.news.notify_one();
         if waits {
             self.wake.notify_all();
         }

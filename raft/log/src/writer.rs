@@ -178,7 +178,7 @@ impl Writer {
         self.idle_since = None;
         let expected = self.shared.expected.load(Ordering::Relaxed);
         let is_busy = state.queue.len().max(expected) >= options.gather_min_in_flight;
-        // Half: the other half is on its way back to whoever asked for it.
+        // Not all of them: some are on their way back to whoever asked for them.
         let are_here = expected > 0 && state.queue.len() >= gather_target(expected);
         if is_busy
             && !are_here

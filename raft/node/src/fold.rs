@@ -7,6 +7,7 @@
 //! waits for a later one.
 
 use crate::limits::{MAX_FOLD_BYTES, MAX_FOLD_ENTRIES};
+use crate::off_thread::has_one_thread;
 use crate::shared::Shared;
 use crate::types::Outcome;
 use bytes::Bytes;
@@ -30,6 +31,7 @@ pub(crate) struct Folders {
 pub(crate) struct FoldQueue {
     due: Mutex<Due>,
     wake: Condvar,
+    by_tasks: bool,
 }
 
 #[derive(Default)]
@@ -39,8 +41,13 @@ struct Due {
 }
 
 impl Folders {
+    /// On a runtime with one thread a task folds instead.
     pub fn start(threads: usize) -> Folders {
-        let queue = Arc::new(FoldQueue::default());
+        let threads = if has_one_thread() { 0 } else { threads };
+        let queue = Arc::new(FoldQueue {
+            by_tasks: threads == 0,
+            ..FoldQueue::default()
+        });
         let start = |_| {
             let queue = queue.clone();
             let thread = std::thread::Builder::new().name("fold".into());
@@ -71,6 +78,12 @@ impl Drop for Folders {
 
 impl FoldQueue {
     pub fn push(&self, group: Arc<Shared>) {
+        if self.by_tasks {
+            if !self.due.lock().is_stopped {
+                tokio::spawn(async move { take_turn(&group) });
+            }
+            return;
+        }
         self.due.lock().groups.push_back(group);
         self.wake.notify_one();
     }
@@ -97,10 +110,14 @@ impl FoldQueue {
 
     fn work(&self) {
         while let Some(group) = self.next() {
-            group.is_fold_due.store(false, Ordering::SeqCst);
-            fold_once(&group);
+            take_turn(&group);
         }
     }
+}
+
+fn take_turn(group: &Arc<Shared>) {
+    group.is_fold_due.store(false, Ordering::SeqCst);
+    fold_once(group);
 }
 
 impl Shared {

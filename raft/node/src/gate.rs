@@ -58,6 +58,7 @@ pub(crate) async fn wait_open(shared: &Shared, raft: &Raft, limit: Duration) -> 
         }
         let changed = async {
             tokio::select! {
+            biased;
                 changed = metrics.changed() => changed.is_ok(),
                 changed = mode.changed() => changed.is_ok(),
             }

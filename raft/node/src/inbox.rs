@@ -12,14 +12,14 @@ use parking_lot::RwLock;
 use prost::Message;
 use raft_api::{Inbound, LogIndex, NodeId, ShardId};
 use raft_transport::Handler;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
 /// Empty until the groups have started, and again once they have stopped.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    pub groups: RwLock<HashMap<ShardId, Arc<RaftGroup>>>,
+    pub groups: RwLock<BTreeMap<ShardId, Arc<RaftGroup>>>,
     /// Who answers questions that are not about consensus.
     pub asked: RwLock<Option<Arc<dyn Inbound>>>,
 }

@@ -19,7 +19,9 @@ mod members;
 mod mode;
 mod network;
 mod node;
+mod off_thread;
 mod prefer;
+mod runtime;
 mod shared;
 mod snapshot_in;
 mod snapshot_out;
@@ -32,4 +34,7 @@ mod wire;
 
 pub use change::{Change, ChangeError};
 pub use error::NodeError;
+#[cfg(any(test, feature = "testing"))]
+pub use node::Twin;
 pub use node::{Asker, LogKeeping, Node, NodeConfig, Timing};
+pub use runtime::choose_chance;

@@ -1,6 +1,7 @@
 //! openraft's log over the journal: one shard of it.
 
 use crate::limits::{MAX_APPEND_BYTES, MAX_READ_BYTES};
+use crate::off_thread;
 use crate::types::{RaftEntry, RaftLogId, RaftVote, TypeConfig, from_raft, to_raft};
 use crate::wire::{WireVote, bytes, payload_in, payload_out};
 use futures_util::{Stream, TryStreamExt, stream};
@@ -53,7 +54,7 @@ impl LogStore {
             return stored.into_iter().map(entry_in).collect();
         }
         let read = move || journal.read(shard, range, max);
-        let stored = tokio::task::spawn_blocking(read)
+        let stored = off_thread::run(read)
             .await
             .map_err(io::Error::other)?
             .map_err(io::Error::other)?;

@@ -4,7 +4,7 @@ use crate::shared::Shared;
 use crate::types::{
     Outcome, Payload, RaftLogId, RaftPayload, RaftStoredMembership, TypeConfig, from_raft, to_raft,
 };
-use crate::{mode, snapshot_in, start};
+use crate::{mode, off_thread, snapshot_in, start};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use openraft::OptionalSend;
@@ -36,7 +36,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
         let shared = self.0.clone();
         // Nothing is folded or installed meanwhile, so what is flushed is the fold's position.
         let _one_at_a_time = self.0.hold_fold().await;
-        let built = tokio::task::spawn_blocking(move || {
+        let built = off_thread::run(move || {
             shared.machine.flush().map_err(io::Error::other)?;
             let position = *shared.position.lock();
             let log_id = position.ok_or_else(|| io::Error::other("nothing is folded yet"))?;
@@ -134,7 +134,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
             return Ok(None);
         }
         let membership = shared.folded_membership();
-        let pinned = tokio::task::spawn_blocking(move || shared.machine.snapshot());
+        let pinned = off_thread::run(move || shared.machine.snapshot());
         let source = pinned
             .await
             .map_err(io::Error::other)?

@@ -67,6 +67,13 @@ fn mark_of(shared: &Shared, metrics: &Metrics, flushed: Option<LogIndex>) -> Opt
         let committed = metrics.local_committed.as_ref();
         let committed = committed.map(|committed| LogIndex(committed.index));
         let gates = shared.mode.borrow().mode == Mode::InSync;
+        #[cfg(any(test, feature = "testing"))]
+        if shared.twin == Some(crate::node::Twin::SkipSiteGate) {
+            return committed
+                .max(*shared.told.borrow())
+                .min(flushed)
+                .min(handed);
+        }
         // Before our own term has begun, a mode may be committed that we have not seen yet (MODE-2).
         match gates || !mode::has_own_term(shared, metrics) {
             true => committed.min(durable_in_two_sites(&members)),
@@ -75,7 +82,7 @@ fn mark_of(shared: &Shared, metrics: &Metrics, flushed: Option<LogIndex>) -> Opt
     } else {
         None
     };
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     if shared.twin == Some(crate::node::Twin::MarkAheadOfFlush) {
         return agreed.max(*shared.told.borrow()).min(handed);
     }
@@ -110,6 +117,7 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
             shared.fold_if_due();
         }
         let is_alive = tokio::select! {
+            biased;
             changed = metrics.changed() => changed.is_ok(),
             changed = flushed.changed() => changed.is_ok(),
             changed = told.changed() => changed.is_ok(),

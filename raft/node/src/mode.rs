@@ -251,6 +251,7 @@ async fn worth_a_look(shared: &Shared) -> bool {
             return true;
         }
         tokio::select! {
+            biased;
             // With its sender gone the policy stays; the mode may still change.
             Ok(()) = policy.changed() => {}
             changed = mode.changed() => if changed.is_err() {
@@ -258,6 +259,14 @@ async fn worth_a_look(shared: &Shared) -> bool {
             },
         }
     }
+}
+
+fn leases_are_over(shared: &Shared, leads_since: Instant) -> bool {
+    #[cfg(any(test, feature = "testing"))]
+    if shared.twin == Some(crate::node::Twin::DegradeWithoutLease) {
+        return true;
+    }
+    shared.leases.lock().are_over(leads_since, Instant::now())
 }
 
 fn situation(shared: &Shared, metrics: &Metrics, leads_since: Instant) -> Option<Situation> {
@@ -273,7 +282,7 @@ fn situation(shared: &Shared, metrics: &Metrics, leads_since: Instant) -> Option
         policy: *shared.policy.borrow(),
         now: shared.mode.borrow().mode,
         second_site_is_heard: gate::is_heard(metrics, shared.own),
-        leases_are_over: shared.leases.lock().are_over(leads_since, Instant::now()),
+        leases_are_over: leases_are_over(shared, leads_since),
         behind: last.saturating_sub(in_two),
     })
 }

@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::network::Network;
 use crate::shared::Shared;
 use crate::types::{Place, Raft};
-use crate::{mark, members, mode, prefer, start, wire};
+use crate::{mark, members, mode, off_thread, prefer, start, wire};
 use bytes::Bytes;
 use openraft::SnapshotPolicy;
 use parking_lot::Mutex;
@@ -41,18 +41,24 @@ pub struct NodeConfig {
     /// May change while the node runs.
     pub on_site_loss: watch::Receiver<OnSiteLoss>,
     pub log: LogKeeping,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub twin: Option<Twin>,
 }
 
 /// Rules broken on purpose, to prove that the tests see it.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Twin {
     /// A leader that restarts within its lease goes on in its term.
     LeaderRestore,
     /// The mark does not ask what this node's own journal has flushed.
     MarkAheadOfFlush,
+    /// The mark does not ask for a second site.
+    SkipSiteGate,
+    /// A leader answers reads without making sure that it still leads.
+    StaleReads,
+    /// A leader degrades while a sync lease may still hold.
+    DegradeWithoutLease,
 }
 
 /// How much of Raft's log is kept, in entries of a group. What leaves it is still in the journal, but a member that
@@ -127,12 +133,8 @@ impl Node {
             }
             let machine = machines.get(shard).cloned();
             let machine = machine.ok_or(NodeError::NoStateMachine(*shard))?;
-            groups.push(Arc::new(start::open(
-                &config,
-                *shard,
-                machine,
-                folders.queue(),
-            )?));
+            let shared = start::open(&config, *shard, machine, folders.queue()).await?;
+            groups.push(Arc::new(shared));
         }
         let inbox = Arc::new(Inbox::default());
         let peers = Peers::new(config.peers, inbox.clone());
@@ -145,7 +147,7 @@ impl Node {
         let settings = Settings {
             timing: config.timing,
             log: config.log,
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             twin: config.twin,
         };
         let admission = Admission::new();
@@ -240,7 +242,7 @@ impl Node {
     /// Ends all groups. Proposals that are under way become unknown. The journal stays open for its owner.
     pub async fn shutdown(&self) {
         *self.inbox.asked.write() = None;
-        let groups: Vec<_> = self.inbox.groups.write().drain().collect();
+        let groups = std::mem::take(&mut *self.inbox.groups.write());
         self.peers.shutdown().await;
         for (shard, group) in groups {
             if let Err(error) = group.raft.shutdown().await {
@@ -250,7 +252,7 @@ impl Node {
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.shutdown().await;
         let folders = self.folders.clone();
-        let _ = tokio::task::spawn_blocking(move || folders.stop()).await;
+        let _ = off_thread::run(move || folders.stop()).await;
     }
 }
 
@@ -263,14 +265,14 @@ fn fold_threads() -> usize {
 struct Settings {
     timing: Timing,
     log: LogKeeping,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     twin: Option<Twin>,
 }
 
 impl Settings {
     /// Never: a leader that lost its unflushed tail must not go on in the same term (design §3, seen).
     fn restores_leaders(&self) -> bool {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         if self.twin == Some(Twin::LeaderRestore) {
             return true;
         }

@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub receiving: Mutex<Option<Receiving>>,
     /// Why the fold or consensus has stopped for good; the process must stop.
     pub failed: watch::Sender<Option<String>>,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub twin: Option<crate::node::Twin>,
 }
 

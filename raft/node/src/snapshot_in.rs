@@ -11,6 +11,7 @@ use crate::limits::{
     SNAPSHOT_PAYLOADS_MAX,
 };
 use crate::machine::SnapshotData;
+use crate::off_thread;
 use crate::shared::{Shared, raise};
 use crate::start::checkpoint_parts;
 use crate::types::{RaftVote, TypeConfig, from_raft, to_raft};
@@ -270,7 +271,7 @@ pub(crate) async fn install(
         return Ok(());
     }
     let task = shared.clone();
-    let installed = tokio::task::spawn_blocking(move || {
+    let installed = off_thread::run(move || {
         let checkpoint = task.journal.checkpoint(task.shard);
         let checkpoint = checkpoint.filter(|checkpoint| checkpoint.log_id == position);
         let missing = || io::Error::other("the journal does not hold this snapshot");

@@ -8,6 +8,7 @@ use crate::limits::{
     SNAPSHOTS_SENT_MAX,
 };
 use crate::machine::SnapshotData;
+use crate::off_thread;
 use crate::shared::Shared;
 use crate::types::{RaftVote, TypeConfig};
 use crate::wire::{
@@ -87,6 +88,7 @@ pub(crate) async fn send(
         let (shard, limit) = (shared.shard, SNAPSHOT_OFFER_TIMEOUT);
         let asked = peers.request(to, Class::Bulk, shard, kind::OFFER, offer.clone(), limit);
         let answer = tokio::select! {
+            biased;
             closed = &mut cancel => return Err(StreamingError::Closed(closed)),
             answer = asked => answer,
         };
@@ -114,9 +116,8 @@ pub(crate) async fn part(shared: &Shared, body: Bytes) -> Result<Bytes, String> 
     let source = shared.sending.lock().get(&wanted.number).cloned();
     let source = source.ok_or("this snapshot is no longer offered")?;
     let read = move || source.part(&wanted.cursor, SNAPSHOT_PART_BYTES);
-    let part = tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|error| error.to_string())?
+    let part = off_thread::run(read)
+        .await?
         .map_err(|error| error.to_string())?;
     Ok(wire::bytes(&WirePart {
         bytes: part.bytes,
@@ -150,7 +151,5 @@ pub(crate) async fn payloads(shared: &Shared, body: Bytes) -> Result<Bytes, Stri
         }
         Ok::<_, String>(wire::bytes(&WirePayloads { entries }))
     };
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|error| error.to_string())?
+    off_thread::run(read).await?
 }

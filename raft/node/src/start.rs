@@ -14,12 +14,11 @@ use crate::wire;
 use parking_lot::Mutex;
 use raft_api::{EntriesError, LogId, LogIndex, ShardId, StateMachine};
 use raft_log::{EntryKind, FlushDone, Journal};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, mpsc};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-/// Blocking.
-pub(crate) fn open(
+pub(crate) async fn open(
     config: &NodeConfig,
     shard: ShardId,
     machine: Arc<dyn StateMachine>,
@@ -30,7 +29,8 @@ pub(crate) fn open(
         shard,
         detail: error.to_string(),
     };
-    install_checkpoint(&journal, shard, &*machine).map_err(unreadable)?;
+    let installed = install_checkpoint(&journal, shard, &*machine).await;
+    installed.map_err(unreadable)?;
     let position = machine.applied();
     if let Some(applied) = position {
         check_position(&journal, shard, applied)?;
@@ -63,7 +63,7 @@ pub(crate) fn open(
         sending: Mutex::default(),
         receiving: Mutex::default(),
         failed: watch::Sender::new(None),
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         twin: config.twin,
         journal,
     };
@@ -78,7 +78,7 @@ pub(crate) fn open(
 }
 
 /// The state machine is rebuilt from the journal's checkpoint if it is behind it; Raft's log then begins behind it.
-fn install_checkpoint(
+async fn install_checkpoint(
     journal: &Journal,
     shard: ShardId,
     machine: &dyn StateMachine,
@@ -95,8 +95,8 @@ fn install_checkpoint(
         let begins_behind = begins_behind.is_some_and(|purged| purged.index >= at.index);
         if !begins_behind && journal.log_id_at(shard, at.index) != Some(at) {
             // A tail that never was committed; what was folded here stays.
-            wait_flushed(shard, |done| journal.truncate_after(shard, applied, done))?;
-            wait_flushed(shard, |done| journal.purge(shard, at, done))?;
+            wait_flushed(shard, |done| journal.truncate_after(shard, applied, done)).await?;
+            wait_flushed(shard, |done| journal.purge(shard, at, done)).await?;
         }
         let mut parts = checkpoint_parts(journal, shard, checkpoint.parts);
         machine.install(at, &mut parts)?;
@@ -113,17 +113,17 @@ pub(crate) fn checkpoint_parts(
     (1..parts).map(move |part| journal.checkpoint_part(shard, part))
 }
 
-fn wait_flushed(
+async fn wait_flushed(
     shard: ShardId,
     call: impl FnOnce(FlushDone) -> Result<(), raft_log::AppendError>,
 ) -> Result<(), EntriesError> {
     let failed = |detail: String| EntriesError::Io { shard, detail };
-    let (sender, flushed) = mpsc::sync_channel(1);
+    let (sender, flushed) = oneshot::channel();
     let done: FlushDone = Box::new(move |result| {
         let _ = sender.send(result);
     });
     call(done).map_err(|error| failed(error.to_string()))?;
-    let result = flushed.recv().map_err(|error| failed(error.to_string()))?;
+    let result = flushed.await.map_err(|error| failed(error.to_string()))?;
     result.map_err(|error| failed(error.to_string()))
 }
 

@@ -1,5 +1,6 @@
 //! openraft's types as we use them, and the way between them and ours.
 
+use crate::runtime::Runtime;
 use bytes::Bytes;
 use openraft::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, StoredMembershipOf, VoteOf};
 use openraft::impls::leader_id_std;
@@ -68,6 +69,7 @@ openraft::declare_raft_types!(
         R = Outcome,
         Node = Place,
         LeaderId = leader_id_std::LeaderId<u64, u64>,
+        AsyncRuntime = Runtime,
 );
 
 pub(crate) type RaftLogId = LogIdOf<TypeConfig>;

@@ -1,11 +1,13 @@
 //! Who we are, whom we talk to, and who answers.
 
+use crate::TransportError;
 use async_trait::async_trait;
 use bytes::Bytes;
 use raft_api::{NodeId, NodeInfo, ShardId};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Stated at every handshake; a peer of another cluster or incarnation is refused.
@@ -18,12 +20,44 @@ pub struct Identity {
 
 pub struct PeersConfig {
     pub identity: Identity,
-    /// Where peers reach us.
-    pub listener: TcpListener,
+    /// Where peers reach us, and by what way we reach them.
+    pub way: Way,
     /// Those known at the start, with or without ourselves; `Peers::know` adds others.
     pub peers: Vec<NodeInfo>,
     /// `None`: plain TCP, for tests and for networks that are sealed by other means.
     pub tls: Option<TlsConfig>,
+}
+
+pub enum Way {
+    Tcp(TcpListener),
+    /// No sockets: for simulations.
+    Carried(Arc<dyn Carrier>),
+}
+
+impl From<TcpListener> for Way {
+    fn from(listener: TcpListener) -> Way {
+        Way::Tcp(listener)
+    }
+}
+
+/// Brings requests to peers' handlers, and their answers back. Keeps the order of requests of one class to one peer.
+#[async_trait]
+pub trait Carrier: Send + Sync + 'static {
+    /// From now on `handler` answers requests to `node`, until `detach`.
+    fn attach(&self, node: NodeId, handler: Arc<dyn Handler>);
+
+    fn detach(&self, node: NodeId);
+
+    async fn request(
+        &self,
+        from: NodeId,
+        to: NodeId,
+        class: Class,
+        shard: ShardId,
+        kind: u8,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, TransportError>;
 }
 
 /// Each class of messages to a peer has its own connection, so that a long append never delays a heartbeat.

@@ -1,7 +1,7 @@
 //! The door of this room: requests to peers go out here, and theirs come in through the handler.
 
 use crate::TransportError;
-use crate::config::{Class, Handler, Identity, PeersConfig, TlsConfig};
+use crate::config::{Carrier, Class, Handler, Identity, PeersConfig, TlsConfig, Way};
 use crate::link::Link;
 use crate::serve::{Server, accept_all};
 use bytes::Bytes;
@@ -20,6 +20,8 @@ pub struct Peers {
     known: RwLock<BTreeMap<NodeId, Known>>,
     stop: watch::Sender<bool>,
     accepting: Mutex<Option<JoinHandle<()>>>,
+    /// Instead of links.
+    carrier: Option<Arc<dyn Carrier>>,
 }
 
 /// A peer that requests can go to.
@@ -36,18 +38,25 @@ impl Peers {
     pub fn new(config: PeersConfig, handler: Arc<dyn Handler>) -> Arc<Peers> {
         let own = config.identity;
         let (stop, stopped) = watch::channel(false);
-        let server = Server {
-            own,
-            tls: config.tls.clone(),
-            handler,
+        let (accepting, carrier) = match config.way {
+            Way::Tcp(listener) => {
+                let tls = config.tls.clone();
+                let server = Arc::new(Server { own, tls, handler });
+                let accepting = tokio::spawn(accept_all(server, listener, stopped));
+                (Some(accepting), None)
+            }
+            Way::Carried(carrier) => {
+                carrier.attach(own.node, handler);
+                (None, Some(carrier))
+            }
         };
-        let accepting = tokio::spawn(accept_all(Arc::new(server), config.listener, stopped));
         let peers = Peers {
             own,
             tls: config.tls,
             known: RwLock::default(),
             stop,
-            accepting: Mutex::new(Some(accepting)),
+            accepting: Mutex::new(accepting),
+            carrier,
         };
         for peer in config.peers {
             peers.know(peer);
@@ -109,6 +118,12 @@ impl Peers {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, TransportError> {
+        if let Some(carrier) = &self.carrier {
+            let own = self.own.node;
+            return carrier
+                .request(own, node, class, shard, kind, body, timeout)
+                .await;
+        }
         match self.link(node, class) {
             Some(link) => link.request(shard, kind, body, timeout).await,
             None => Err(TransportError::Unreachable {
@@ -128,6 +143,9 @@ impl Peers {
         self.stop.send_replace(true);
         for known in self.known.read().values() {
             known.stop.send_replace(true);
+        }
+        if let Some(carrier) = &self.carrier {
+            carrier.detach(self.own.node);
         }
         let accepting = self.accepting.lock().take();
         if let Some(accepting) = accepting {

@@ -55,7 +55,7 @@ async fn alone(node: u64, tls: Option<TlsConfig>) -> (Arc<Peers>, NodeInfo) {
     let info = node_at(node, &listener);
     let config = PeersConfig {
         identity: identity(node),
-        listener,
+        way: listener.into(),
         peers: Vec::new(),
         tls,
     };
@@ -75,7 +75,7 @@ async fn pair(who: [Identity; 2], tls: [Option<TlsConfig>; 2]) -> [Arc<Peers>; 2
     for ((listener, identity), tls) in listeners.into_iter().zip(who).zip(tls) {
         let config = PeersConfig {
             identity,
-            listener,
+            way: listener.into(),
             peers: peers.clone(),
             tls,
         };

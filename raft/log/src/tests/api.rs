@@ -218,32 +218,32 @@ fn reading_is_bounded_but_never_empty_handed() {
     assert!(journal.read(ShardId(77), 0..10, 10).unwrap().is_empty());
 }
 
-/// With 8 in flight a batch is held back for 2 ms; with fewer it is written at once.
+/// With 20 in flight a batch is held back for 2 ms; with fewer it is written at once.
 #[test]
 fn gathers_only_under_load() {
     let disk = FaultyDisk::default();
     let (journal, mut writer, _) = open(&disk);
     let now = Duration::from_secs(1);
-    for index in 0..7 {
+    for index in 0..19 {
         journal
             .append(SHARD, vec![entry(1, index)], ignore())
             .unwrap();
     }
     assert_eq!(writer.step(now), Step::Worked);
-    for index in 7..15 {
+    for index in 19..39 {
         journal
             .append(SHARD, vec![entry(1, index)], ignore())
             .unwrap();
     }
     let until = now + Duration::from_millis(2);
     assert_eq!(writer.step(now), Step::Gather { until });
-    journal.append(SHARD, vec![entry(1, 15)], ignore()).unwrap();
+    journal.append(SHARD, vec![entry(1, 39)], ignore()).unwrap();
     assert_eq!(writer.step(until), Step::Worked);
     assert_eq!(journal.stats().batches, 2);
-    assert_eq!(journal.flushed(SHARD), Some(LogId::new(1, 15)));
+    assert_eq!(journal.flushed(SHARD), Some(LogId::new(1, 39)));
 }
 
-/// Appends that are announced are waited for, half of them, or 2 ms; a few are not.
+/// Appends that are announced are waited for, three quarters of them, or 2 ms; a few are not.
 #[test]
 fn gathers_what_is_expected() {
     let disk = FaultyDisk::default();
@@ -258,11 +258,11 @@ fn gathers_what_is_expected() {
     };
     // Expected, queued: what the writer does at once.
     let rows = [
-        (7, 1, Step::Worked),
-        (8, 3, Step::Gather { until }),
-        (8, 4, Step::Worked),
-        (9, 4, Step::Gather { until }),
-        (9, 5, Step::Worked),
+        (19, 1, Step::Worked),
+        (20, 14, Step::Gather { until }),
+        (20, 15, Step::Worked),
+        (21, 15, Step::Gather { until }),
+        (21, 16, Step::Worked),
     ];
     for (expected, queued, expect) in rows {
         let guards: Vec<Expected> = (0..expected).map(|_| journal.expect_append()).collect();

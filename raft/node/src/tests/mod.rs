@@ -239,7 +239,7 @@ impl Cluster {
                     incarnation: 1,
                     node: member.id,
                 },
-                listener,
+                way: listener.into(),
                 peers: self.members[..self.founders].to_vec(),
                 tls: None,
             },

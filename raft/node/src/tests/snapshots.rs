@@ -34,7 +34,7 @@ impl Cluster {
                     incarnation: 1,
                     node: NodeId(1),
                 },
-                listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+                way: TcpListener::bind("127.0.0.1:0").await.unwrap().into(),
                 peers: Vec::new(),
                 tls: None,
             },
@@ -162,11 +162,15 @@ async fn a_start_cuts_the_log_before_it_installs_the_checkpoint() {
     }
     let config = Cluster::config(&journal).await;
     let machine = Arc::new(Ordered(journal.clone(), Book::default()));
-    let shared = crate::start::open(&config, SHARD, machine.clone(), Arc::default()).unwrap();
+    let shared = crate::start::open(&config, SHARD, machine.clone(), Arc::default())
+        .await
+        .unwrap();
     assert_eq!(*shared.position.lock(), Some(at));
     assert_eq!(journal.log_state(SHARD).last, Some(at));
     // And a second start finds nothing to do.
-    crate::start::open(&config, SHARD, machine, Arc::default()).unwrap();
+    crate::start::open(&config, SHARD, machine, Arc::default())
+        .await
+        .unwrap();
     drop((shared, config));
     journal.close();
 }
