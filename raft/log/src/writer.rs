@@ -41,6 +41,8 @@ pub enum Step {
 pub enum Twin {
     /// Breaks WRT-2: completions fire between write and flush.
     AckBeforeFlush,
+    /// Breaks WRT-2 for as long as a flush takes: completions fire with the write, the flush comes with the next batch.
+    FlushLate,
     /// Breaks WRT-2 for votes only: complete with the first copy.
     AckVoteAfterOneCopy,
     /// Breaks KEPT-1: a checkpoint is believed when its last part is written, before that is flushed.
@@ -219,6 +221,12 @@ impl Writer {
         if batch.bytes == 0 {
             self.fire();
             return Ok(());
+        }
+        #[cfg(any(test, feature = "testing"))]
+        if self.is_twin(Twin::FlushLate) {
+            self.log.flush(&self.shared)?;
+            let written = self.log.write(FrameKind::BatchHead, &batch)?;
+            return self.complete(batch, written);
         }
         let written = self.log.write(FrameKind::BatchHead, &batch)?;
         #[cfg(any(test, feature = "testing"))]

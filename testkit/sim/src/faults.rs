@@ -1,0 +1,79 @@
+//! What goes wrong, and when: drawn from the seed before the run begins.
+
+use crate::chance::{millis, pick};
+use raft_log::faulty_disk::Chance;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Kill(usize),
+    /// At a disk operation soon after: in the middle of a batch.
+    PowerCut(usize),
+    PowerCutOfAll,
+    /// Killed, and its views deleted before it starts again.
+    LoseViews(usize),
+    Isolate(usize),
+    /// What the first sends to the second is lost.
+    CutOneWay(usize, usize),
+    CutSites,
+    SlowNet(Duration),
+    SlowDisk(usize),
+    /// A write or flush fails soon: the node must stop.
+    FailDisk(usize),
+    FullDisk(usize),
+    ClockOff(usize, i64),
+    /// Leadership of a shard goes to a node.
+    Transfer(u32, usize),
+    SwitchPolicy,
+    /// Ways and disks are well again.
+    Heal,
+}
+
+pub struct Planned {
+    pub at: Duration,
+    pub fault: Fault,
+}
+
+/// Faults begin once the cluster is up, and end before `until`.
+pub fn plan(chance: &mut Chance, nodes: usize, shards: u32, until: Duration) -> Vec<Planned> {
+    let mut at = millis(chance, 2_000, 4_000);
+    let mut planned = Vec::new();
+    while at < until {
+        let fault = draw(chance, nodes, shards);
+        planned.push(Planned { at, fault });
+        let lasts = !matches!(
+            fault,
+            Fault::Kill(_) | Fault::PowerCutOfAll | Fault::LoseViews(_) | Fault::SwitchPolicy
+        );
+        at += millis(chance, 300, 3_500);
+        if lasts {
+            planned.push(Planned {
+                at,
+                fault: Fault::Heal,
+            });
+            at += millis(chance, 200, 2_000);
+        }
+    }
+    planned
+}
+
+fn draw(chance: &mut Chance, nodes: usize, shards: u32) -> Fault {
+    let node = chance.below(nodes as u64) as usize;
+    let other = (node + 1 + chance.below(nodes as u64 - 1) as usize) % nodes;
+    match chance.below(100) {
+        0..14 => Fault::Kill(node),
+        14..30 => Fault::PowerCut(node),
+        30..36 => Fault::PowerCutOfAll,
+        36..42 => Fault::LoseViews(node),
+        42..52 => Fault::Isolate(node),
+        52..60 => Fault::CutOneWay(node, other),
+        60..68 => Fault::CutSites,
+        68..73 => Fault::SlowNet(millis(chance, 20, 300)),
+        73..80 => Fault::SlowDisk(node),
+        80..85 => Fault::FailDisk(node),
+        85..89 => Fault::FullDisk(node),
+        89..93 => Fault::ClockOff(node, *pick(chance, &[-45_000, -5_000, 5_000, 45_000])),
+        93..97 => Fault::Transfer(chance.below(u64::from(shards)) as u32, node),
+        _ => Fault::SwitchPolicy,
+    }
+}
