@@ -101,6 +101,7 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
         incarnation: config.cluster.incarnation,
         hostname: config.node.hostname.clone(),
         run: u64::from_be_bytes(random()?),
+        chance: || random().ok().map(u64::from_be_bytes),
         message_bytes_max: config.limits.message_bytes_max,
         submit_wait_max: engine_service::limits::SUBMIT_WAIT_MAX,
         postmaster: config.postmaster()?,

@@ -3,6 +3,7 @@
 use crate::Solo;
 use engine_service::{Administration, NewCredential, Parts, Service};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub const DEMO_ACCOUNTS: [&str; 3] = ["alice@example.org", "bob@example.org", "carol@example.org"];
@@ -28,6 +29,7 @@ pub fn solo_service_on(solo: &Solo) -> Arc<Service> {
         incarnation: 1,
         hostname: "mail.example.org".to_owned(),
         run: 7,
+        chance,
         message_bytes_max: MESSAGE_BYTES_MAX,
         submit_wait_max: SUBMIT_WAIT_MAX,
         postmaster: None,
@@ -44,6 +46,12 @@ pub fn solo_service_on(solo: &Solo) -> Arc<Service> {
     .join()
     .expect("the demo's accounts can be made");
     service
+}
+
+/// Differs from call to call, as account ids must.
+fn chance() -> Option<u64> {
+    static DRAWN: AtomicU64 = AtomicU64::new(0x5eed);
+    Some(DRAWN.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed))
 }
 
 async fn add_demo_accounts(service: &Service) {

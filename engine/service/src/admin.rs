@@ -124,7 +124,8 @@ impl Service {
     /// A random account id and its shard.
     fn new_home(&self) -> Result<(AccountId, ShardId), Refusal> {
         // 63 bits: SQL and JSON readers of exports have signed numbers. 0 means none.
-        let id = getrandom::u64().map_err(|_| Refusal::Unavailable("no random numbers"))? >> 1;
+        let drawn = (self.parts.chance)().ok_or(Refusal::Unavailable("no random numbers"))?;
+        let id = drawn >> 1;
         let account = AccountId(id.max(1));
         let shards = self.mail_shards.len() as u64;
         if shards == 0 {

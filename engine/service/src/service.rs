@@ -30,6 +30,8 @@ pub struct Parts {
     pub hostname: String,
     /// Random for each run of the process: the upper half of command ids.
     pub run: u64,
+    /// Draws account ids; `None`: the system has no random numbers.
+    pub chance: fn() -> Option<u64>,
     pub message_bytes_max: u64,
     /// How long a change waits for a leader or a closed site gate: `limits::SUBMIT_WAIT_MAX`, except in tests.
     pub submit_wait_max: Duration,

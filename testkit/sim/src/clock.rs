@@ -2,6 +2,7 @@
 
 use engine_replica::Clock;
 use engine_types::UnixMillis;
+use raft_log::faulty_disk::Chance;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -12,11 +13,21 @@ const START_MS: u64 = 1_767_323_045_000;
 
 thread_local! {
     static BEGUN: Cell<Option<Instant>> = const { Cell::new(None) };
+    static DRAWN: Cell<u64> = const { Cell::new(0) };
 }
 
 /// At the start of a run, within its runtime.
-pub fn begin() {
+pub fn begin(seed: u64) {
     BEGUN.set(Some(Instant::now()));
+    DRAWN.set(seed);
+}
+
+/// Chance for what has no stream of its own.
+pub fn draw() -> Option<u64> {
+    let mut chance = Chance(DRAWN.get());
+    let drawn = chance.draw();
+    DRAWN.set(chance.0);
+    Some(drawn)
 }
 
 pub fn elapsed() -> Duration {

@@ -153,6 +153,7 @@ impl SimNode {
             incarnation: 1,
             hostname: "mail.example.org".to_owned(),
             run: self.chance.draw(),
+            chance: clock::draw,
             message_bytes_max: MESSAGE_BYTES_MAX,
             submit_wait_max: engine_service::limits::SUBMIT_WAIT_MAX,
             postmaster: None,
@@ -179,11 +180,10 @@ impl SimNode {
 
     pub fn die(&mut self, how: Death, net: &Net) {
         net.down(self.info.id);
-        let Some(mut running) = self.running.take() else {
-            return;
-        };
-        running.alive.send_replace(false);
-        running.tasks.abort_all();
+        let running = self.running.take();
+        if let Some(running) = &running {
+            running.alive.send_replace(false);
+        }
         match how {
             Death::Kill => self.disk.kill_process(),
             Death::PowerCut => {
@@ -193,6 +193,10 @@ impl SimNode {
         }
         // RocksDB without its own log loses in either case what it has not flushed.
         self.views = Arc::new(self.views.after_power_cut());
+        let Some(mut running) = running else {
+            return;
+        };
+        running.tasks.abort_all();
         tokio::spawn(async move {
             let _ = timeout(SHUTDOWN_MAX, running.node.shutdown()).await;
             drop(running);

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::runtime::RngSeed;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -131,10 +132,11 @@ pub fn run(plan: Plan) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
+        .rng_seed(RngSeed::from_bytes(&plan.seed.to_le_bytes()))
         .build();
     let report = match runtime {
         Ok(runtime) => runtime.block_on(async {
-            clock::begin();
+            clock::begin(plan.seed);
             let mut cluster = Cluster::new(plan);
             cluster.go().await;
             cluster.report()
@@ -305,6 +307,7 @@ impl Cluster {
         let node = &mut self.nodes[number];
         let started = timeout(START_MAX, node.start(&self.common, &self.net)).await;
         let started = started.unwrap_or_else(|_| Err("it takes too long".to_owned()));
+        let lost_power = node.disk.is_off();
         match (started, &node.running) {
             (Ok(()), Some(running)) => {
                 self.run.access.lock()[number] = Some(Access {
@@ -314,6 +317,10 @@ impl Cluster {
                     node: running.node.clone(),
                     journal: running.journal.clone(),
                 });
+            }
+            (Err(reason), _) if lost_power => {
+                self.run.note(&format!("node {}: {reason}", number + 1));
+                self.bring_down(number, Death::PowerCut);
             }
             (Err(reason), _) if self.excused.contains(&number) => {
                 self.run.note(&format!("node {}: {reason}", number + 1));
