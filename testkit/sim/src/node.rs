@@ -23,7 +23,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 const CLUSTER: [u8; 16] = *b"simulated-mails!";
-const SEGMENT_BYTES: u64 = 256 << 10;
+/// A part of a snapshot must fit into a frame, and a frame into a quarter of this.
+const SEGMENT_BYTES: u64 = 2 << 20;
 const MESSAGE_BYTES_MAX: u64 = 32 << 10;
 const FLUSH_VIEWS_EVERY: Duration = Duration::from_millis(500);
 /// A node that is told to end gets this long; what is left of it then is cut off anyway.
