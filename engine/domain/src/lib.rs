@@ -22,6 +22,8 @@ mod records;
 mod references;
 mod rows;
 mod tombstones;
+#[cfg(feature = "testing")]
+pub mod twin;
 
 pub use fold::{At, Breach, Folded, apply, log_time};
 pub use quarantine::{Quarantined, quarantined};

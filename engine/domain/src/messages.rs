@@ -214,6 +214,10 @@ pub(crate) fn remove_rows(
         count_keywords(cx, mailbox, &flags, &Default::default())?;
     }
     record.highest_mod_seq = mod_seq;
+    #[cfg(feature = "testing")]
+    if crate::twin::is(crate::twin::Twin::ReuseUid) {
+        record.uid_next = found.first().map_or(record.uid_next, |(uid, _)| *uid);
+    }
     tombstones::add(cx, mailbox, &mut record, mod_seq, &uid_set(found))?;
     cx.put_mailbox(mailbox, &record);
     Ok(())

@@ -51,6 +51,10 @@ pub(crate) fn known(
     ids: Ids,
     log_time_ms: u64,
 ) -> Result<Option<EventOutcome>, RowsError> {
+    #[cfg(feature = "testing")]
+    if crate::twin::is(crate::twin::Twin::ApplyTwice) {
+        return Ok(None);
+    }
     if let Some(once) = ids.once
         && let Some(known) = renew(rows, scope, (once, ONCE), log_time_ms)?
     {

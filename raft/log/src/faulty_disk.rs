@@ -5,10 +5,24 @@
 
 use crate::{Disk, DiskFile, DiskLock};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+thread_local! {
+    static TRUST_TORN_FRAMES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A twin, on this thread: a frame's payload is believed without its checksum.
+pub fn trust_torn_frames(trust: bool) {
+    TRUST_TORN_FRAMES.set(trust);
+}
+
+pub(crate) fn torn_frames_are_trusted() -> bool {
+    TRUST_TORN_FRAMES.get()
+}
 
 /// Chance from a seed (splitmix64): the same numbers on every machine.
 #[derive(Clone, Debug)]

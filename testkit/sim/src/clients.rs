@@ -47,7 +47,7 @@ impl Client {
     pub async fn work(mut self) {
         let home = self.number % self.run.access.lock().len();
         while !self.run.is_over() {
-            sleep(millis(&mut self.chance, 20, 160)).await;
+            sleep(millis(&mut self.chance, 20, 140)).await;
             let at = match is_lucky(&mut self.chance, 80) {
                 true => home,
                 false => self.chance.below(self.run.access.lock().len() as u64) as usize,
@@ -97,7 +97,7 @@ impl Client {
         let validity = self.run.validity(account, 0);
         match outcome {
             Ok((uid, receipt)) => {
-                self.run.check_two_sites(&receipt);
+                self.run.check_acknowledged(&receipt);
                 let mut world = self.run.world.lock();
                 let arrived = vec![Copy {
                     mailbox: 0,

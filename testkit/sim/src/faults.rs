@@ -47,6 +47,12 @@ pub fn plan(chance: &mut Chance, nodes: usize, shards: u32, until: Duration) -> 
         );
         at += millis(chance, 300, 3_500);
         if lasts {
+            // A disk that is slow when its power goes has much that is not flushed.
+            if let Fault::SlowDisk(node) = fault {
+                let fault = Fault::PowerCut(node);
+                planned.push(Planned { at, fault });
+                at += millis(chance, 300, 1_000);
+            }
             planned.push(Planned {
                 at,
                 fault: Fault::Heal,

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::faults::{Fault, Planned, plan};
 use crate::net::Net;
 use crate::node::{Common, Death, SimNode};
-use crate::twins::Twin;
+use crate::twins::{Twin, break_on_purpose};
 use crate::world::{ACCOUNTS, Copy, MAILBOXES, Violation, World};
 use engine_replica::Shard;
 use engine_service::{Administration, Mail, NewCredential, Service};
@@ -96,32 +96,45 @@ impl Run {
         self.validities.lock().get(&(account, mailbox)).copied()
     }
 
-    /// Under *strict* alone: *degrade* may have let one site acknowledge.
-    pub fn check_two_sites(&self, receipt: &str) {
+    /// P1: what is acknowledged is on stable storage in two sites; or, under *degrade*, in a site that no other one
+    /// believes to be in sync with.
+    pub fn check_acknowledged(&self, receipt: &str) {
         let Some((shard, index)) = position_in(receipt) else {
             return self.breach("two-sites", format!("{receipt} is no receipt"));
         };
-        if self.was_degrade.load(Ordering::SeqCst) {
-            return;
-        }
         let mut sites = BTreeSet::new();
+        let mut believers = Vec::new();
         for (number, site) in self.sites.iter().enumerate() {
             let flushed = match self.access(number) {
-                Some(access) => access.journal.flushed(shard).map(|at| at.index),
+                Some(access) => {
+                    let status = access.node.group(shard).map(|group| group.status());
+                    let until = status.and_then(|status| status.in_sync_until);
+                    if until.is_some_and(|until| until > clock::wall()) {
+                        believers.push((number, *site));
+                    }
+                    access.journal.flushed(shard).map(|at| at.index)
+                }
                 None => self.flushed.lock()[number].get(&shard).copied(),
             };
             if flushed.is_some_and(|flushed| flushed >= index) {
                 sites.insert(*site);
             }
         }
-        if sites.len() < 2 {
+        if sites.len() >= 2 {
+            return;
+        }
+        if !self.was_degrade.load(Ordering::SeqCst) {
             self.breach(
                 "two-sites",
-                format!(
-                    "{receipt} is on stable storage in {} site only",
-                    sites.len()
-                ),
+                format!("{receipt} is on stable storage in one site only"),
             );
+        }
+        for (number, _) in believers.iter().filter(|(_, site)| !sites.contains(site)) {
+            let text = format!(
+                "node {} holds a sync lease, and does not hold {receipt}",
+                number + 1
+            );
+            self.breach("lease", text);
         }
     }
 }
@@ -129,6 +142,7 @@ impl Run {
 /// Within a runtime of its own, in one thread.
 pub fn run(plan: Plan) -> Report {
     raft_node::choose_chance(Some(stream(plan.seed, 1).draw()));
+    break_on_purpose(plan.twin);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -144,6 +158,7 @@ pub fn run(plan: Plan) -> Report {
         Err(error) => panic!("no runtime: {error}"),
     };
     raft_node::choose_chance(None);
+    break_on_purpose(None);
     report
 }
 

@@ -10,26 +10,26 @@ pub enum Twin {
     LeaderRestore,
     StaleReads,
     DegradeWithoutLease,
-    AckVoteAfterOneCopy,
+    ReuseUid,
+    ApplyTwice,
+    TrustTornFrame,
 }
 
 impl Twin {
-    pub const ALL: [(&'static str, Twin); 7] = [
+    pub const ALL: [(&'static str, Twin); 9] = [
         ("ack-before-flush", Twin::AckBeforeFlush),
         ("skip-site-gate", Twin::SkipSiteGate),
         ("mark-ahead-of-flush", Twin::MarkAheadOfFlush),
         ("leader-restore", Twin::LeaderRestore),
         ("stale-reads", Twin::StaleReads),
         ("degrade-without-lease", Twin::DegradeWithoutLease),
-        ("ack-vote-after-one-copy", Twin::AckVoteAfterOneCopy),
+        ("reuse-uid", Twin::ReuseUid),
+        ("apply-twice", Twin::ApplyTwice),
+        ("trust-torn-frame", Twin::TrustTornFrame),
     ];
 
     pub fn of_journal(self) -> Option<raft_log::Twin> {
-        match self {
-            Twin::AckBeforeFlush => Some(raft_log::Twin::FlushLate),
-            Twin::AckVoteAfterOneCopy => Some(raft_log::Twin::AckVoteAfterOneCopy),
-            _ => None,
-        }
+        (self == Twin::AckBeforeFlush).then_some(raft_log::Twin::FlushLate)
     }
 
     pub fn of_node(self) -> Option<raft_node::Twin> {
@@ -39,9 +39,23 @@ impl Twin {
             Twin::LeaderRestore => Some(raft_node::Twin::LeaderRestore),
             Twin::StaleReads => Some(raft_node::Twin::StaleReads),
             Twin::DegradeWithoutLease => Some(raft_node::Twin::DegradeWithoutLease),
-            Twin::AckBeforeFlush | Twin::AckVoteAfterOneCopy => None,
+            _ => None,
         }
     }
+
+    fn of_fold(self) -> Option<engine_domain::twin::Twin> {
+        match self {
+            Twin::ReuseUid => Some(engine_domain::twin::Twin::ReuseUid),
+            Twin::ApplyTwice => Some(engine_domain::twin::Twin::ApplyTwice),
+            _ => None,
+        }
+    }
+}
+
+/// What a run's thread breaks, until the next call.
+pub fn break_on_purpose(twin: Option<Twin>) {
+    engine_domain::twin::break_on_purpose(twin.and_then(Twin::of_fold));
+    raft_log::faulty_disk::trust_torn_frames(twin == Some(Twin::TrustTornFrame));
 }
 
 impl FromStr for Twin {

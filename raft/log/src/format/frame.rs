@@ -178,6 +178,10 @@ impl FrameHead {
 
     /// `body` is payload and padding.
     pub fn body_is_sound(&self, seed: Seed, offset: u64, body: &[u8]) -> bool {
+        #[cfg(any(test, feature = "testing"))]
+        if crate::faulty_disk::torn_frames_are_trusted() {
+            return true;
+        }
         body.len() == body_bytes(self.length as usize) && seed.crc(offset, body) == self.payload_crc
     }
 }
