@@ -37,6 +37,8 @@ enum Command {
     Corpus(CorpusArgs),
     /// Run the fuzz targets for a while, guided by coverage
     Fuzz(FuzzArgs),
+    /// Simulate whole clusters from seeds, with the arguments after `--` or as they are: `sim --seeds 1000`
+    Sim(PassedOn),
     /// Build the server and the load driver, and run the driver with the arguments after `--`
     Bench(PassedOn),
     /// Compile RocksDB into the cache if it isn't there, and print the folder of `librocksdb.a`
@@ -129,6 +131,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Tidy => commands::tidy::run(&root),
         Command::Corpus(args) => commands::corpus::run(&root, args),
         Command::Fuzz(args) => commands::fuzz::run(&root, &args),
+        Command::Sim(passed) => commands::sim::run(&root, &passed.args),
         Command::Bench(passed) => commands::bench::run(&root, &passed.args),
         Command::Rocksdb => commands::rocksdb::run(&root),
         Command::Env => commands::env::run(&root),

@@ -21,6 +21,9 @@ struct Cli {
     /// A build that breaks a rule: the run fails when it is caught, and names the violation.
     #[arg(long)]
     twin: Option<Twin>,
+    /// All twins, as a table: each must be caught, by a checker that owns its rule.
+    #[arg(long, conflicts_with = "twin")]
+    twins: bool,
     /// Print all that happens. For one seed.
     #[arg(long)]
     verbose: bool,
@@ -37,6 +40,73 @@ fn main() -> Result<()> {
             .without_time()
             .init();
     }
+    if cli.twin.is_some() || cli.twins {
+        // A twin makes the fold contradict itself, which it meets with a panic that it catches.
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    if cli.twins {
+        return twins(&cli);
+    }
+    let begun = Instant::now();
+    let reports = simulate(&cli, cli.twin)?;
+    summary(&reports, begun.elapsed());
+    let failed: Vec<u64> = failed(&reports).map(|report| report.seed).collect();
+    match (failed.as_slice(), cli.twin) {
+        ([], None) => Ok(()),
+        ([], Some(_)) => {
+            println!("the twin was not caught");
+            Ok(())
+        }
+        (failed, Some(_)) => bail!("the twin is caught, at seed {}", failed[0]),
+        (failed, None) => bail!(
+            "{} of {} seeds failed: {failed:?}",
+            failed.len(),
+            reports.len()
+        ),
+    }
+}
+
+/// Each twin until it is caught. Fails if one is not, or by a checker that does not own the rule.
+fn twins(cli: &Cli) -> Result<()> {
+    println!("| twin | caught at seed | by | what it said |\n|---|---|---|---|");
+    let mut missed = Vec::new();
+    for (name, twin) in Twin::ALL {
+        let reports = simulate(cli, Some(twin))?;
+        let first = failed(&reports).next();
+        let caught = first.and_then(|report| Some((report.seed, report.violations.first()?)));
+        match caught {
+            Some((seed, violation)) => {
+                println!(
+                    "| {name} | {seed} | {} | {} |",
+                    violation.checker, violation.text
+                );
+                if !twin.owners().contains(&violation.checker) {
+                    missed.push(name);
+                }
+            }
+            None => {
+                println!("| {name} | – | – | not within {} seeds |", cli.seeds);
+                missed.push(name);
+            }
+        }
+    }
+    match missed.is_empty() {
+        true => Ok(()),
+        false => bail!(
+            "not caught, or not by the checker that owns the rule: {}",
+            missed.join(", ")
+        ),
+    }
+}
+
+fn failed(reports: &BTreeMap<u64, Report>) -> impl Iterator<Item = &Report> {
+    reports
+        .values()
+        .filter(|report| !report.violations.is_empty())
+}
+
+/// By seed. With a twin it ends once that is caught.
+fn simulate(cli: &Cli, twin: Option<Twin>) -> Result<BTreeMap<u64, Report>> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let jobs = cli.jobs.unwrap_or(if cli.verbose { 1 } else { cores });
     let next = AtomicU64::new(cli.seed);
@@ -54,41 +124,25 @@ fn main() -> Result<()> {
                     }
                     let report = run(Plan {
                         seed,
-                        twin: cli.twin,
+                        twin,
                         prints: cli.verbose,
                     });
-                    if !report.violations.is_empty() {
+                    if !report.violations.is_empty() && !cli.twins {
                         show(&report);
-                        // A twin is caught once; of ours, every seed counts.
-                        caught.fetch_or(cli.twin.is_some(), Ordering::SeqCst);
                     }
+                    // A twin is caught once; of ours, every seed counts.
+                    let ends = twin.is_some() && !report.violations.is_empty();
+                    caught.fetch_or(ends, Ordering::SeqCst);
                     let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
                     reports.insert(seed, report);
-                    progress(reports.len() as u64, cli.seeds, begun);
+                    if !cli.twins {
+                        progress(reports.len() as u64, cli.seeds, begun);
+                    }
                 }
             });
         }
     });
-    let reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
-    summary(&reports, begun.elapsed());
-    let failed: Vec<u64> = reports
-        .values()
-        .filter(|report| !report.violations.is_empty())
-        .map(|report| report.seed)
-        .collect();
-    match (failed.as_slice(), cli.twin) {
-        ([], None) => Ok(()),
-        ([], Some(_)) => {
-            println!("the twin was not caught");
-            Ok(())
-        }
-        (failed, Some(_)) => bail!("the twin is caught, at seed {}", failed[0]),
-        (failed, None) => bail!(
-            "{} of {} seeds failed: {failed:?}",
-            failed.len(),
-            reports.len()
-        ),
-    }
+    Ok(reports.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn show(report: &Report) {

@@ -28,6 +28,22 @@ impl Twin {
         ("trust-torn-frame", Twin::TrustTornFrame),
     ];
 
+    /// The checkers that own the rule which it breaks.
+    pub fn owners(self) -> &'static [&'static str] {
+        match self {
+            Twin::AckBeforeFlush => &["lost", "stale", "two-sites", "stopped"],
+            Twin::SkipSiteGate => &["two-sites"],
+            // Views that the journal does not hold: the node does not start.
+            Twin::MarkAheadOfFlush => &["stopped", "lost"],
+            Twin::LeaderRestore => &["stale", "lost", "digest", "taken-back"],
+            Twin::StaleReads => &["stale", "backwards"],
+            Twin::DegradeWithoutLease => &["lease"],
+            Twin::ReuseUid => &["taken-back"],
+            Twin::ApplyTwice => &["twice", "digest", "lost", "stale"],
+            Twin::TrustTornFrame => &["lost", "stale", "digest", "taken-back", "stopped"],
+        }
+    }
+
     pub fn of_journal(self) -> Option<raft_log::Twin> {
         (self == Twin::AckBeforeFlush).then_some(raft_log::Twin::FlushLate)
     }

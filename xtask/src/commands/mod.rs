@@ -8,6 +8,7 @@ pub mod env;
 pub mod fix;
 pub mod fuzz;
 pub mod rocksdb;
+pub mod sim;
 pub mod test;
 pub mod tidy;
 pub mod verify;
