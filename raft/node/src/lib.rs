@@ -34,7 +34,7 @@ mod wire;
 
 pub use change::{Change, ChangeError};
 pub use error::NodeError;
-#[cfg(any(test, feature = "testing"))]
-pub use node::Twin;
 pub use node::{Asker, LogKeeping, Node, NodeConfig, Timing};
+#[cfg(any(test, feature = "testing"))]
+pub use node::{Twin, break_on_purpose};
 pub use runtime::choose_chance;

@@ -41,7 +41,7 @@ pub struct NodeConfig {
     /// May change while the node runs.
     pub on_site_loss: watch::Receiver<OnSiteLoss>,
     pub log: LogKeeping,
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(test)]
     pub twin: Option<Twin>,
 }
 
@@ -59,6 +59,29 @@ pub enum Twin {
     StaleReads,
     /// A leader degrades while a sync lease may still hold.
     DegradeWithoutLease,
+}
+
+#[cfg(any(test, feature = "testing"))]
+thread_local! {
+    static TWIN: std::cell::Cell<Option<Twin>> = const { std::cell::Cell::new(None) };
+}
+
+/// What nodes break that start on this thread. Not a part of `NodeConfig`: features of one package must not ask others
+/// for more.
+#[cfg(any(test, feature = "testing"))]
+pub fn break_on_purpose(twin: Option<Twin>) {
+    TWIN.set(twin);
+}
+
+impl NodeConfig {
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn twin(&self) -> Option<Twin> {
+        #[cfg(test)]
+        if self.twin.is_some() {
+            return self.twin;
+        }
+        TWIN.get()
+    }
 }
 
 /// How much of Raft's log is kept, in entries of a group. What leaves it is still in the journal, but a member that
@@ -136,6 +159,12 @@ impl Node {
             let shared = start::open(&config, *shard, machine, folders.queue()).await?;
             groups.push(Arc::new(shared));
         }
+        let settings = Settings {
+            timing: config.timing,
+            log: config.log,
+            #[cfg(any(test, feature = "testing"))]
+            twin: config.twin(),
+        };
         let inbox = Arc::new(Inbox::default());
         let peers = Peers::new(config.peers, inbox.clone());
         let node = Node {
@@ -143,12 +172,6 @@ impl Node {
             peers,
             tasks: Mutex::default(),
             folders,
-        };
-        let settings = Settings {
-            timing: config.timing,
-            log: config.log,
-            #[cfg(any(test, feature = "testing"))]
-            twin: config.twin,
         };
         let admission = Admission::new();
         let founders = founders(&config.members, config.id).filter(|_| !config.join);

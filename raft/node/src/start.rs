@@ -64,7 +64,7 @@ pub(crate) async fn open(
         receiving: Mutex::default(),
         failed: watch::Sender::new(None),
         #[cfg(any(test, feature = "testing"))]
-        twin: config.twin,
+        twin: config.twin(),
         journal,
     };
     fold_purged(&shared, log.purged)?;

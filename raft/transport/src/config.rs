@@ -48,16 +48,18 @@ pub trait Carrier: Send + Sync + 'static {
 
     fn detach(&self, node: NodeId);
 
-    async fn request(
-        &self,
-        from: NodeId,
-        to: NodeId,
-        class: Class,
-        shard: ShardId,
-        kind: u8,
-        body: Bytes,
-        timeout: Duration,
-    ) -> Result<Bytes, TransportError>;
+    /// The answer, within `timeout`.
+    async fn carry(&self, letter: Letter, timeout: Duration) -> Result<Bytes, TransportError>;
+}
+
+/// One request on its way.
+pub struct Letter {
+    pub from: NodeId,
+    pub to: NodeId,
+    pub class: Class,
+    pub shard: ShardId,
+    pub kind: u8,
+    pub body: Bytes,
 }
 
 /// Each class of messages to a peer has its own connection, so that a long append never delays a heartbeat.

@@ -18,6 +18,6 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Carrier, Class, Handler, Identity, PeersConfig, TlsConfig, Way};
+pub use config::{Carrier, Class, Handler, Identity, Letter, PeersConfig, TlsConfig, Way};
 pub use error::TransportError;
 pub use peers::Peers;

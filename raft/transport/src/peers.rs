@@ -1,7 +1,7 @@
 //! The door of this room: requests to peers go out here, and theirs come in through the handler.
 
 use crate::TransportError;
-use crate::config::{Carrier, Class, Handler, Identity, PeersConfig, TlsConfig, Way};
+use crate::config::{Carrier, Class, Handler, Identity, Letter, PeersConfig, TlsConfig, Way};
 use crate::link::Link;
 use crate::serve::{Server, accept_all};
 use bytes::Bytes;
@@ -119,10 +119,15 @@ impl Peers {
         timeout: Duration,
     ) -> Result<Bytes, TransportError> {
         if let Some(carrier) = &self.carrier {
-            let own = self.own.node;
-            return carrier
-                .request(own, node, class, shard, kind, body, timeout)
-                .await;
+            let letter = Letter {
+                from: self.own.node,
+                to: node,
+                class,
+                shard,
+                kind,
+                body,
+            };
+            return carrier.carry(letter, timeout).await;
         }
         match self.link(node, class) {
             Some(link) => link.request(shard, kind, body, timeout).await,

@@ -2,12 +2,15 @@
 //! network and clocks, under faults, with clients that know what they were told.
 //! Enters: a seed, and perhaps a twin. Leaves: violations, each with the checker that owns the rule; the hash of all that happened.
 //! It must never be linked into a server, and nothing in it may depend on real time, threads or chance.
-//! Read first: `run.rs`, then `world.rs` (the checkers) and `faults.rs`.
+//! Read first: `cluster.rs`, then `world.rs` (the checkers) and `faults.rs`.
 
 mod chance;
 mod clients;
 mod clock;
+mod cluster;
+mod ending;
 mod faults;
+mod founding;
 mod net;
 mod node;
 mod run;

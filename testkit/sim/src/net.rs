@@ -6,9 +6,9 @@ use crate::chance::{is_lucky, millis};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use raft_api::{NodeId, ShardId};
+use raft_api::NodeId;
 use raft_log::faulty_disk::Chance;
-use raft_transport::{Carrier, Class, Handler, TransportError};
+use raft_transport::{Carrier, Class, Handler, Letter, TransportError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 /// A connection that was refused, or a cut way on which nothing comes back, is given up after this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// On one way at a time: as many as a link of the real transport has in flight.
+const PACKETS_MAX: usize = 4096;
 
 pub struct Net {
     state: Mutex<State>,
@@ -32,16 +35,13 @@ struct State {
     cut: BTreeSet<(NodeId, NodeId)>,
     /// All requests between nodes, on top of the distance.
     slow: Duration,
-    ways: BTreeMap<(NodeId, NodeId, Class), mpsc::UnboundedSender<Packet>>,
+    ways: BTreeMap<(NodeId, NodeId, Class), mpsc::Sender<Packet>>,
 }
 
 struct Packet {
     arrives: Instant,
     start: u64,
-    from: NodeId,
-    shard: ShardId,
-    kind: u8,
-    body: Bytes,
+    letter: Letter,
     answer: oneshot::Sender<Result<Bytes, String>>,
 }
 
@@ -118,15 +118,10 @@ impl Net {
         takes + state.slow
     }
 
-    fn way(
-        self: &Arc<Net>,
-        from: NodeId,
-        to: NodeId,
-        class: Class,
-    ) -> mpsc::UnboundedSender<Packet> {
+    fn way(self: &Arc<Net>, from: NodeId, to: NodeId, class: Class) -> mpsc::Sender<Packet> {
         let mut state = self.state.lock();
         let way = state.ways.entry((from, to, class)).or_insert_with(|| {
-            let (sender, packets) = mpsc::unbounded_channel();
+            let (sender, packets) = mpsc::channel(PACKETS_MAX);
             tokio::spawn(carry(Arc::downgrade(self), to, packets));
             sender
         });
@@ -135,11 +130,7 @@ impl Net {
 }
 
 /// One after the other, each when it arrives, to whoever is there then.
-async fn carry(
-    net: std::sync::Weak<Net>,
-    to: NodeId,
-    mut packets: mpsc::UnboundedReceiver<Packet>,
-) {
+async fn carry(net: std::sync::Weak<Net>, to: NodeId, mut packets: mpsc::Receiver<Packet>) {
     while let Some(packet) = packets.recv().await {
         sleep_until(packet.arrives).await;
         let Some(net) = net.upgrade() else { return };
@@ -148,7 +139,14 @@ async fn carry(
             _ => continue,
         };
         tokio::spawn(async move {
-            let handled = handler.handle(packet.from, packet.shard, packet.kind, packet.body);
+            let Letter {
+                from,
+                shard,
+                kind,
+                body,
+                ..
+            } = packet.letter;
+            let handled = handler.handle(from, shard, kind, body);
             let _ = packet.answer.send(handled.await);
         });
     }
@@ -172,16 +170,8 @@ impl Carrier for Port {
         }
     }
 
-    async fn request(
-        &self,
-        from: NodeId,
-        to: NodeId,
-        class: Class,
-        shard: ShardId,
-        kind: u8,
-        body: Bytes,
-        timeout: Duration,
-    ) -> Result<Bytes, TransportError> {
+    async fn carry(&self, letter: Letter, timeout: Duration) -> Result<Bytes, TransportError> {
+        let (from, to) = (letter.from, letter.to);
         let net = &self.net;
         let unreachable = |reason: &str| TransportError::Unreachable {
             node: to,
@@ -206,13 +196,13 @@ impl Carrier for Port {
         let packet = Packet {
             arrives: Instant::now() + net.distance(from, to),
             start,
-            from,
-            shard,
-            kind,
-            body,
             answer,
+            letter,
         };
-        let _ = net.way(from, to, class).send(packet);
+        let way = net.way(from, to, packet.letter.class);
+        if way.try_send(packet).is_err() {
+            return Err(TransportError::Busy(to));
+        }
         let answer = match timeout_at(deadline, answered).await {
             Err(_) => return Err(TransportError::Timeout(to)),
             Ok(Err(_)) => return Err(TransportError::Closed(to)),

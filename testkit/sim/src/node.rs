@@ -40,7 +40,7 @@ pub struct Common {
     pub log: LogKeeping,
     pub twin: Option<Twin>,
     /// A node that stops by itself says so here: which start, and why.
-    pub stopped: mpsc::UnboundedSender<(usize, u64, String)>,
+    pub stopped: mpsc::Sender<(usize, u64, String)>,
 }
 
 pub struct SimNode {
@@ -140,7 +140,6 @@ impl SimNode {
             wall_clock: clock::wall,
             on_site_loss: common.policy.clone(),
             log: common.log,
-            twin: common.twin.and_then(Twin::of_node),
         };
         let node = Node::start(config, machines.collect()).await;
         let node = Arc::new(node.map_err(|error| format!("consensus: {error}"))?);
@@ -167,7 +166,7 @@ impl SimNode {
         let (number, start, stopped) = (self.number, self.starts, common.stopped.clone());
         tasks.spawn(async move {
             let reason = reason.await;
-            let _ = stopped.send((number, start, reason));
+            let _ = stopped.send((number, start, reason)).await;
         });
         self.running = Some(Running {
             service,

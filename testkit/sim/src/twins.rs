@@ -48,7 +48,7 @@ impl Twin {
         (self == Twin::AckBeforeFlush).then_some(raft_log::Twin::FlushLate)
     }
 
-    pub fn of_node(self) -> Option<raft_node::Twin> {
+    fn of_node(self) -> Option<raft_node::Twin> {
         match self {
             Twin::SkipSiteGate => Some(raft_node::Twin::SkipSiteGate),
             Twin::MarkAheadOfFlush => Some(raft_node::Twin::MarkAheadOfFlush),
@@ -70,6 +70,7 @@ impl Twin {
 
 /// What a run's thread breaks, until the next call.
 pub fn break_on_purpose(twin: Option<Twin>) {
+    raft_node::break_on_purpose(twin.and_then(Twin::of_node));
     engine_domain::twin::break_on_purpose(twin.and_then(Twin::of_fold));
     raft_log::faulty_disk::trust_torn_frames(twin == Some(Twin::TrustTornFrame));
 }

@@ -303,7 +303,12 @@ mod tests {
     /// Each checker is shown a bad history made by hand, and a good one.
     #[test]
     fn the_end_is_held_against_what_was_acknowledged() {
-        let rows: [(&str, &[(u64, &[u32])], &[&str]); 6] = [
+        type Row = (
+            &'static str,
+            &'static [(u64, &'static [u32])],
+            &'static [&'static str],
+        );
+        let rows: [Row; 6] = [
             ("as acknowledged", &[(1, &[0])], &[]),
             ("the unknown one came to be", &[(1, &[0]), (3, &[0])], &[]),
             ("lost", &[], &["lost"]),
@@ -328,7 +333,13 @@ mod tests {
 
     #[test]
     fn a_read_shows_what_was_acknowledged_before_it_began() {
-        let rows: [(&str, &[(u64, u32)], bool, &[&str]); 5] = [
+        type Row = (
+            &'static str,
+            &'static [(u64, u32)],
+            bool,
+            &'static [&'static str],
+        );
+        let rows: [Row; 5] = [
             ("all", &[(1, 0)], false, &[]),
             ("missing", &[], false, &["stale"]),
             ("an old flag", &[(1, 3)], false, &["stale"]),
