@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-pub(crate) const CLIENTS: usize = 5;
+pub(crate) const CLIENTS: usize = 6;
 const FAULTS_UNTIL: Duration = Duration::from_secs(26);
 /// Nodes that stop by themselves, and were not noticed yet.
 const STOPS_MAX: usize = 64;
