@@ -91,7 +91,7 @@ pub(crate) fn find(
     Ok(record.and_then(|record| record.outcome))
 }
 
-/// Keeps one, and drops a few that are too old or too many. `kept` is the scope's count; the caller writes it.
+/// Keeps one, and drops some that are too old or too many. `kept` is the scope's count; the caller writes it.
 pub(crate) fn keep(
     rows: &mut dyn RowsMut,
     scope: Scope,

@@ -84,7 +84,13 @@ impl FoldQueue {
             }
             return;
         }
-        self.due.lock().groups.push_back(group);
+        {
+            let mut due = self.due.lock();
+            if due.is_stopped {
+                return;
+            }
+            due.groups.push_back(group);
+        }
         self.wake.notify_one();
     }
 

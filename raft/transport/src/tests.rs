@@ -232,3 +232,59 @@ async fn a_node_that_nobody_listed_is_let_in_by_its_certificate_alone() {
     assert!(ask_as_three(ours(4)).await.unwrap_err().is_unsent());
     assert!(ask_as_three(foreign(3)).await.unwrap_err().is_unsent());
 }
+
+/// Notes in which order requests began, and lets all go on once as many as were sent are here.
+struct InOrder {
+    begun: parking_lot::Mutex<Vec<u8>>,
+    all_are_here: tokio::sync::Barrier,
+}
+
+#[async_trait]
+impl Handler for InOrder {
+    async fn handle(
+        &self,
+        _from: NodeId,
+        _shard: ShardId,
+        _kind: u8,
+        body: Bytes,
+    ) -> Result<Bytes, String> {
+        self.begun.lock().push(body[0]);
+        self.all_are_here.wait().await;
+        Ok(body)
+    }
+}
+
+/// Pipelined appends depend on it: consensus would take a later one that comes first for a gap.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_of_a_class_begin_in_the_order_in_which_they_were_sent() {
+    const REQUESTS: u8 = 100;
+    let (a, _) = alone(1, None).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let info = node_at(2, &listener);
+    let handler = Arc::new(InOrder {
+        begun: parking_lot::Mutex::default(),
+        all_are_here: tokio::sync::Barrier::new(REQUESTS.into()),
+    });
+    let config = PeersConfig {
+        identity: identity(2),
+        way: listener.into(),
+        peers: Vec::new(),
+        tls: None,
+    };
+    let _b = Peers::new(config, handler.clone());
+    a.know(info);
+    let ask = |number: u8| {
+        let body = Bytes::from(vec![number]);
+        a.request(NodeId(2), Class::Append, ShardId(5), 1, body, LONG)
+    };
+    // One after the other begins to be sent; none waits for another's answer.
+    let mut asked = futures_util::stream::FuturesOrdered::new();
+    asked.extend((0..REQUESTS).map(ask));
+    let answers: Vec<_> = futures_util::StreamExt::collect(asked).await;
+    let answers: Vec<u8> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap()[0])
+        .collect();
+    assert_eq!(answers, (0..REQUESTS).collect::<Vec<u8>>());
+    assert_eq!(*handler.begun.lock(), answers);
+}

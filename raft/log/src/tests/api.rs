@@ -218,6 +218,27 @@ fn reading_is_bounded_but_never_empty_handed() {
     assert!(journal.read(ShardId(77), 0..10, 10).unwrap().is_empty());
 }
 
+/// What is cached is read at once; what is not would wait for the disk, and is left to `read`.
+#[test]
+fn only_what_is_in_memory_is_read_from_the_cache() {
+    let disk = FaultyDisk::default();
+    let (journal, mut writer, _) = open(&disk);
+    // More than the cache holds once they are flushed.
+    journal.append(SHARD, entries(1, 0..40), ignore()).unwrap();
+    let cached = |range| journal.read_cached(SHARD, range, usize::MAX).unwrap();
+    let read = |range| journal.read(SHARD, range, usize::MAX).unwrap();
+    assert_eq!(cached(0..40), Some(read(0..40)));
+    settle(&mut writer, &mut Duration::default());
+    assert_eq!(cached(39..40), Some(read(39..40)));
+    assert_eq!(cached(0..3), None);
+    assert_eq!(
+        cached(38..60),
+        Some(read(38..60)),
+        "as far as there are any"
+    );
+    assert_eq!(read(0..3).len(), 3);
+}
+
 /// With 20 in flight a batch is held back for 2 ms; with fewer it is written at once.
 #[test]
 fn gathers_only_under_load() {
