@@ -320,7 +320,7 @@ pub async fn deliver(
     let address = ACCOUNTS[account];
     let recipient = service.resolve_recipient(address).await;
     let recipient = recipient.map_err(|_| Refusal::Unavailable("the recipient"))?;
-    let message = format!("Subject: {token}\r\n\r\nThis is message {token}.\r\n");
+    let message = message(token);
     let delivery = Delivery {
         sender: "sender@example.net".to_owned(),
         recipients: vec![recipient],
@@ -358,6 +358,8 @@ pub async fn look(
             None => {
                 let content = match service.content(&row.body).await {
                     Ok(content) => content,
+                    // Its disk is failing, or the node has just died: nothing is said of the message.
+                    Err(Refusal::Unavailable(_)) => return None,
                     Err(refusal) => {
                         let text = format!("{}: UID {}: {refusal}", ACCOUNTS[account], uid.0);
                         run.world.lock().breach("lost", text);
@@ -383,6 +385,17 @@ fn token_in(message: &[u8]) -> Option<u64> {
         .next()?
         .parse()
         .ok()
+}
+
+/// Some are longer than a page of the disk, and hardly shrink: their frames can be torn.
+fn message(token: u64) -> String {
+    let mut chance = Chance(token);
+    let lines = chance.below(120) * u64::from(chance.coin());
+    let mut message = format!("Subject: {token}\r\n\r\n");
+    for _ in 0..lines {
+        message += &format!("{:016x}{:016x}\r\n", chance.draw(), chance.draw());
+    }
+    message
 }
 
 /// `<cluster.incarnation:shard:term:log_index>`

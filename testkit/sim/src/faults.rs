@@ -2,7 +2,12 @@
 
 use crate::chance::{millis, pick};
 use raft_log::faulty_disk::Chance;
+use std::collections::HashSet;
+use std::mem::discriminant;
 use std::time::Duration;
+
+/// Kinds of faults in each run.
+const KINDS_MIN: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -39,7 +44,7 @@ pub fn plan(chance: &mut Chance, nodes: usize, shards: u32, until: Duration) -> 
     let mut at = millis(chance, 2_000, 4_000);
     let mut planned = Vec::new();
     while at < until {
-        let fault = draw(chance, nodes, shards);
+        let fault = another(chance, nodes, shards, &planned);
         planned.push(Planned { at, fault });
         let lasts = !matches!(
             fault,
@@ -61,6 +66,19 @@ pub fn plan(chance: &mut Chance, nodes: usize, shards: u32, until: Duration) -> 
         }
     }
     planned
+}
+
+/// Of a kind that was not drawn before, until there are enough kinds.
+fn another(chance: &mut Chance, nodes: usize, shards: u32, planned: &[Planned]) -> Fault {
+    let kinds: HashSet<_> = planned.iter().map(|p| discriminant(&p.fault)).collect();
+    // `Heal` is one of them.
+    let is_varied = kinds.len() > KINDS_MIN;
+    loop {
+        let fault = draw(chance, nodes, shards);
+        if is_varied || !kinds.contains(&discriminant(&fault)) {
+            return fault;
+        }
+    }
 }
 
 fn draw(chance: &mut Chance, nodes: usize, shards: u32) -> Fault {
