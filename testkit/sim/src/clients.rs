@@ -1,6 +1,7 @@
 //! Clients: each speaks to whichever node is up, as a gateway would, and keeps what it was told.
 
 use crate::chance::{is_lucky, millis, pick};
+use crate::mail::{message, token_in};
 use crate::run::{Access, Run};
 use crate::world::{ACCOUNTS, Copy, MAILBOXES, value_of};
 use bytes::Bytes;
@@ -8,7 +9,6 @@ use engine_service::{
     Delivery, FlagMode, Freshness, Mail, MessageRow, Opened, Peer, Principal, Refusal, Service,
 };
 use engine_types::{Flag, Flags, MailboxId, MailboxName, Uid, UidSet};
-use raft_api::{LogIndex, ShardId};
 use raft_log::faulty_disk::Chance;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -376,32 +376,4 @@ pub async fn look(
         seen.push((token, value_of(row)));
     }
     Some(seen)
-}
-
-fn token_in(message: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(message).ok()?;
-    text.strip_prefix("Subject: ")?
-        .split('\r')
-        .next()?
-        .parse()
-        .ok()
-}
-
-/// Some are longer than a page of the disk, and hardly shrink: their frames can be torn.
-fn message(token: u64) -> String {
-    let mut chance = Chance(token);
-    let lines = chance.below(120) * u64::from(chance.coin());
-    let mut message = format!("Subject: {token}\r\n\r\n");
-    for _ in 0..lines {
-        message += &format!("{:016x}{:016x}\r\n", chance.draw(), chance.draw());
-    }
-    message
-}
-
-/// `<cluster.incarnation:shard:term:log_index>`
-pub fn position_in(receipt: &str) -> Option<(ShardId, LogIndex)> {
-    let mut parts = receipt.trim_matches(['<', '>']).split(':').skip(1);
-    let shard = parts.next()?.parse().ok()?;
-    let index = parts.nth(1)?.parse().ok()?;
-    Some((ShardId(shard), LogIndex(index)))
 }

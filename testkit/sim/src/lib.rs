@@ -11,6 +11,7 @@ mod cluster;
 mod ending;
 mod faults;
 mod founding;
+mod mail;
 mod net;
 mod node;
 mod run;

@@ -1,9 +1,9 @@
 //! One seed, and what its clients and checkers share.
 
 use crate::chance::stream;
-use crate::clients::position_in;
 use crate::clock;
 use crate::cluster::Cluster;
+use crate::mail::position_in;
 use crate::twins::{Twin, break_on_purpose};
 use crate::world::{Violation, World};
 use engine_replica::Shard;

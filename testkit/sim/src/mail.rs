@@ -1,0 +1,33 @@
+//! A message and its token, a receipt and its position.
+
+use raft_api::{LogIndex, ShardId};
+use raft_log::faulty_disk::Chance;
+
+/// The token that a message carries.
+pub fn token_in(message: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(message).ok()?;
+    text.strip_prefix("Subject: ")?
+        .split('\r')
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Some are longer than a page of the disk, and hardly shrink: their frames can be torn.
+pub fn message(token: u64) -> String {
+    let mut chance = Chance(token);
+    let lines = chance.below(120) * u64::from(chance.coin());
+    let mut message = format!("Subject: {token}\r\n\r\n");
+    for _ in 0..lines {
+        message += &format!("{:016x}{:016x}\r\n", chance.draw(), chance.draw());
+    }
+    message
+}
+
+/// `<cluster.incarnation:shard:term:log_index>`
+pub fn position_in(receipt: &str) -> Option<(ShardId, LogIndex)> {
+    let mut parts = receipt.trim_matches(['<', '>']).split(':').skip(1);
+    let shard = parts.next()?.parse().ok()?;
+    let index = parts.nth(1)?.parse().ok()?;
+    Some((ShardId(shard), LogIndex(index)))
+}
