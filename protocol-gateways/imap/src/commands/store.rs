@@ -122,6 +122,16 @@ async fn answer(
         .filter(|&uid| !stored.modified.contains(uid))
         .filter(|&uid| !silent || stored.changed.contains(uid))
         .collect();
+    if silent && !condstore {
+        // Nothing is shown, so nothing is read. What somebody changed behind our STORE has a higher MODSEQ than it.
+        let selected = session.selected()?;
+        for uid in known {
+            if let (Some(mod_seq), Some(_)) = (stored.mod_seq, selected.number(uid)) {
+                selected.told(uid, mod_seq);
+            }
+        }
+        return Ok(());
+    }
     for page in known.chunks(PAGE_ROWS) {
         let rows = session.rows(page)?;
         if !silent {
