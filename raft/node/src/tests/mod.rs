@@ -34,6 +34,20 @@ const SHARD: ShardId = ShardId(3);
 /// Only a test that hangs gets here.
 const HANG: Duration = Duration::from_secs(60);
 
+/// Plain TCP, all in one cluster.
+fn peers(node: NodeId, listener: TcpListener, peers: Vec<NodeInfo>) -> PeersConfig {
+    PeersConfig {
+        identity: raft_transport::Identity {
+            cluster: [9; 16],
+            incarnation: 1,
+            node,
+        },
+        way: listener.into(),
+        peers,
+        tls: None,
+    }
+}
+
 /// Keeps all entries; an outcome is the payload in capitals.
 #[derive(Default)]
 struct Book(Mutex<Vec<(LogId, Bytes)>>);
@@ -233,16 +247,7 @@ impl Cluster {
             join: node >= self.founders,
             shards: vec![SHARD],
             journal: journal.clone(),
-            peers: PeersConfig {
-                identity: raft_transport::Identity {
-                    cluster: [9; 16],
-                    incarnation: 1,
-                    node: member.id,
-                },
-                way: listener.into(),
-                peers: self.members[..self.founders].to_vec(),
-                tls: None,
-            },
+            peers: peers(member.id, listener, self.members[..self.founders].to_vec()),
             wall_clock: || std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
             on_site_loss: self.policy.subscribe(),
             log: self.log,

@@ -1,4 +1,4 @@
-use super::{Book, Cluster, Pages, SHARD, command};
+use super::{Book, Cluster, Pages, SHARD, command, peers};
 use crate::{Change, LogKeeping, NodeConfig, Timing};
 use bytes::Bytes;
 use raft_api::{
@@ -7,7 +7,6 @@ use raft_api::{
 };
 use raft_log::faulty_disk::FaultyDisk;
 use raft_log::{AppendError, CheckpointPart, EntryKind, FlushDone, Journal, NewEntry, Options};
-use raft_transport::PeersConfig;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -28,16 +27,11 @@ impl Cluster {
             join: true,
             shards: vec![SHARD],
             journal: journal.clone(),
-            peers: PeersConfig {
-                identity: raft_transport::Identity {
-                    cluster: [9; 16],
-                    incarnation: 1,
-                    node: NodeId(1),
-                },
-                way: TcpListener::bind("127.0.0.1:0").await.unwrap().into(),
-                peers: Vec::new(),
-                tls: None,
-            },
+            peers: peers(
+                NodeId(1),
+                TcpListener::bind("127.0.0.1:0").await.unwrap(),
+                Vec::new(),
+            ),
             timing: Timing::default(),
             wall_clock: || std::time::UNIX_EPOCH,
             on_site_loss: watch::channel(OnSiteLoss::Strict).1,
