@@ -1,9 +1,9 @@
 //! Clients: each speaks to whichever node is up, as a gateway would, and keeps what it was told.
 
 use crate::chance::{is_lucky, millis, pick};
-use crate::mail::{message, token_in};
+use crate::mail::{marker_in, message};
 use crate::run::{Access, Run};
-use crate::world::{ACCOUNTS, Copy, MAILBOXES, value_of};
+use crate::world::{ACCOUNTS, Copy, MAILBOXES, Owned, value_of};
 use bytes::Bytes;
 use engine_service::{
     Delivery, FlagMode, Freshness, Mail, MessageRow, Opened, Peer, Principal, Refusal, Service,
@@ -79,21 +79,21 @@ impl Client {
 
     async fn deliver(&mut self, at: usize, access: &Access) {
         let account = self.chance.below(ACCOUNTS.len() as u64) as usize;
-        let token = self.run.world.lock().new_token(self.number, account);
-        let outcome = deliver(&access.service, self.number, account, token).await;
+        let marker = self.run.world.lock().new_marker(self.number, account);
+        let outcome = deliver(&access.service, self.number, account, marker).await;
         let outcome_text = match &outcome {
             Ok((uid, receipt)) => format!("UID {uid} {receipt}"),
             Err(refusal) => refusal.to_string(),
         };
         self.run.note(&format!(
-            "client {} delivers {token} to {account} at {}: {outcome_text}",
+            "client {} delivers {marker} to {account} at {}: {outcome_text}",
             self.number,
             at + 1
         ));
-        self.arrived(account, token, outcome);
+        self.arrived(account, marker, outcome);
     }
 
-    fn arrived(&self, account: usize, token: u64, outcome: Result<(u32, String), Refusal>) {
+    fn arrived(&self, account: usize, marker: u64, outcome: Result<(u32, String), Refusal>) {
         let validity = self.run.validity(account, 0);
         match outcome {
             Ok((uid, receipt)) => {
@@ -103,29 +103,36 @@ impl Client {
                     mailbox: 0,
                     value: 0,
                 }];
-                world.settle(token, arrived, Some(uid));
+                world.settle(marker, arrived, Some(uid));
                 if let Some(validity) = validity {
                     let id = self.known.mailboxes[account][0].0;
-                    world.uid_is(account, (id, validity), uid, token);
+                    world.uid_is(account, (id, validity), uid, marker);
                 }
             }
             Err(Refusal::OutcomeUnknown) => {}
-            Err(_) => self.run.world.lock().settle(token, Vec::new(), None),
+            Err(_) => self.run.world.lock().settle(marker, Vec::new(), None),
         }
     }
 
+    fn own(&mut self) -> Option<Owned> {
+        let choice = self.chance.draw();
+        self.run.world.lock().owned(self.number, choice)
+    }
+
     async fn flag(&mut self, access: &Access) {
-        let chosen = self.run.world.lock().owned(self.number, self.chance.draw());
-        let Some((number, token)) = chosen else {
-            return;
-        };
-        let (Some(uid), [copy]) = (token.uid, &token.possible[0][..]) else {
+        let Some(Owned {
+            number,
+            account,
+            uid,
+            copy,
+        }) = self.own()
+        else {
             return;
         };
         self.values += 1;
         let after = Copy {
             value: self.values,
-            ..*copy
+            ..copy
         };
         let mut flags = Flags::new();
         if let Ok(keyword) = Flag::parse(&format!("v{}", self.values)) {
@@ -136,8 +143,8 @@ impl Client {
             .service
             .store_flags(
                 &peer(self.number),
-                &self.known.principals[token.account],
-                self.known.mailboxes[token.account][copy.mailbox],
+                &self.known.principals[account],
+                self.known.mailboxes[account][copy.mailbox],
                 &one(uid),
                 FlagMode::Replace,
                 &flags,
@@ -162,16 +169,18 @@ impl Client {
                 format!("message {number} was acknowledged, and STORE does not find it"),
             ),
             Err(Refusal::OutcomeUnknown) => {}
-            Err(_) => world.settle(number, vec![*copy], Some(uid)),
+            Err(_) => world.settle(number, vec![copy], Some(uid)),
         }
     }
 
     async fn copy_or_move(&mut self, access: &Access, remove: bool) {
-        let chosen = self.run.world.lock().owned(self.number, self.chance.draw());
-        let Some((number, token)) = chosen else {
-            return;
-        };
-        let (Some(uid), [copy]) = (token.uid, &token.possible[0][..]) else {
+        let Some(Owned {
+            number,
+            account,
+            uid,
+            copy,
+        }) = self.own()
+        else {
             return;
         };
         let to = *pick(&mut self.chance, &[1, 2]);
@@ -180,16 +189,16 @@ impl Client {
         }
         let there = Copy {
             mailbox: to,
-            ..*copy
+            ..copy
         };
         let mut after = vec![there];
         if !remove {
-            after.push(*copy);
+            after.push(copy);
             after.sort_unstable();
         }
         self.run.world.lock().begin(number, after.clone());
-        let who = &self.known.principals[token.account];
-        let from = self.known.mailboxes[token.account][copy.mailbox];
+        let who = &self.known.principals[account];
+        let from = self.known.mailboxes[account][copy.mailbox];
         let name = &names()[to];
         let (service, peer) = (&access.service, peer(self.number));
         let done = match remove {
@@ -215,7 +224,7 @@ impl Client {
             Ok(done) => match done.uids.first() {
                 Some((_, new)) => {
                     let place = (done.mailbox.0, done.uid_validity.0);
-                    world.uid_is(token.account, place, new.0, number);
+                    world.uid_is(account, place, new.0, number);
                     // Of two copies none is changed again.
                     world.settle(number, after, remove.then_some(new.0));
                 }
@@ -225,26 +234,28 @@ impl Client {
                 ),
             },
             Err(Refusal::OutcomeUnknown) => {}
-            Err(_) => world.settle(number, vec![*copy], Some(uid)),
+            Err(_) => world.settle(number, vec![copy], Some(uid)),
         }
     }
 
     /// `\Deleted` first: its own change, which takes the register with it.
     async fn expunge(&mut self, access: &Access) {
-        let chosen = self.run.world.lock().owned(self.number, self.chance.draw());
-        let Some((number, token)) = chosen else {
+        let Some(Owned {
+            number,
+            account,
+            uid,
+            copy,
+        }) = self.own()
+        else {
             return;
         };
-        let (Some(uid), [copy]) = (token.uid, &token.possible[0][..]) else {
-            return;
-        };
-        let who = &self.known.principals[token.account];
-        let mailbox = self.known.mailboxes[token.account][copy.mailbox];
+        let who = &self.known.principals[account];
+        let mailbox = self.known.mailboxes[account][copy.mailbox];
         let mut flags = Flags::new();
         if let Ok(deleted) = Flag::parse("\\Deleted") {
             flags.insert(deleted);
         }
-        self.run.world.lock().begin(number, vec![*copy]);
+        self.run.world.lock().begin(number, vec![copy]);
         let peer = peer(self.number);
         let (service, uids) = (&access.service, one(uid));
         let stored = service
@@ -270,7 +281,7 @@ impl Client {
                 format!("message {number} was acknowledged, and EXPUNGE does not find it"),
             ),
             Err(Refusal::OutcomeUnknown) => {}
-            Err(_) => world.settle(number, vec![*copy], None),
+            Err(_) => world.settle(number, vec![copy], None),
         }
     }
 
@@ -315,12 +326,12 @@ pub async fn deliver(
     service: &Service,
     client: usize,
     account: usize,
-    token: u64,
+    marker: u64,
 ) -> Result<(u32, String), Refusal> {
     let address = ACCOUNTS[account];
     let recipient = service.resolve_recipient(address).await;
     let recipient = recipient.map_err(|_| Refusal::Unavailable("the recipient"))?;
-    let message = message(token);
+    let message = message(marker);
     let delivery = Delivery {
         sender: "sender@example.net".to_owned(),
         recipients: vec![recipient],
@@ -334,7 +345,7 @@ pub async fn deliver(
     Ok((appended.uid.0, appended.receipt))
 }
 
-/// Tokens and registers of all messages that the opened mailbox had, as far as they are still there; `None`: some of
+/// Markers and registers of all messages that the opened mailbox had, as far as they are still there; `None`: some of
 /// them could not be read now.
 pub async fn look(
     run: &Run,
@@ -352,9 +363,9 @@ pub async fn look(
         let Some(row) = rows.get(uid) else {
             continue;
         };
-        let known = run.world.lock().token_of(account, row.email.0);
-        let token = match known {
-            Some(token) => token,
+        let known = run.world.lock().marker_of(account, row.email.0);
+        let marker = match known {
+            Some(marker) => marker,
             None => {
                 let content = match service.content(&row.body).await {
                     Ok(content) => content,
@@ -366,14 +377,14 @@ pub async fn look(
                         return None;
                     }
                 };
-                let token = token_in(&content.message.to_bytes())?;
-                run.world.lock().learn_body(account, row.email.0, token);
-                token
+                let marker = marker_in(&content.message.to_bytes())?;
+                run.world.lock().learn_body(account, row.email.0, marker);
+                marker
             }
         };
         let place = (id.0, opened.status.uid_validity.0);
-        run.world.lock().uid_is(account, place, uid.0, token);
-        seen.push((token, value_of(row)));
+        run.world.lock().uid_is(account, place, uid.0, marker);
+        seen.push((marker, value_of(row)));
     }
     Some(seen)
 }

@@ -23,6 +23,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 pub(crate) const CLIENTS: usize = 6;
 const FAULTS_UNTIL: Duration = Duration::from_secs(26);
+/// A disk that was full has ended its node by then.
+const NOTICED_WITHIN: Duration = Duration::from_secs(1);
 /// Nodes that stop by themselves, and were not noticed yet.
 const STOPS_MAX: usize = 64;
 const START_MAX: Duration = Duration::from_secs(30);
@@ -36,8 +38,10 @@ pub struct Cluster {
     pub(crate) stopped: mpsc::Receiver<(usize, u64, String)>,
     /// When a node that is down starts again.
     pub(crate) restarts: BTreeMap<usize, Instant>,
-    /// Nodes whose disk was broken on purpose since their last start.
-    pub(crate) excused: BTreeSet<usize>,
+    /// Nodes whose disk was broken on purpose, and until when they may stop for it; `None`: until they have.
+    pub(crate) excused: BTreeMap<usize, Option<Instant>>,
+    /// Nodes whose disk is full now.
+    pub(crate) full: BTreeSet<usize>,
     pub(crate) chance: Chance,
     pub(crate) faults: usize,
     pub(crate) kinds: BTreeSet<String>,
@@ -117,7 +121,8 @@ impl Cluster {
             nodes,
             stopped,
             restarts: BTreeMap::new(),
-            excused: BTreeSet::new(),
+            excused: BTreeMap::new(),
+            full: BTreeSet::new(),
             chance,
             faults: 0,
             kinds: BTreeSet::new(),
@@ -188,7 +193,8 @@ impl Cluster {
         let started = timeout(START_MAX, node.start(&self.common, &self.net)).await;
         let started = started.unwrap_or_else(|_| Err("it takes too long".to_owned()));
         let lost_power = node.disk.is_off();
-        match (started, &node.running) {
+        let is_excused = self.is_excused(number);
+        match (started, &self.nodes[number].running) {
             (Ok(()), Some(running)) => {
                 self.run.access.lock()[number] = Some(Access {
                     service: running.service.clone(),
@@ -202,7 +208,7 @@ impl Cluster {
                 self.run.note(&format!("node {}: {reason}", number + 1));
                 self.bring_down(number, Death::PowerCut);
             }
-            (Err(reason), _) if self.excused.contains(&number) => {
+            (Err(reason), _) if is_excused => {
                 self.run.note(&format!("node {}: {reason}", number + 1));
                 self.bring_down(number, Death::Kill);
             }
@@ -213,6 +219,14 @@ impl Cluster {
                 );
             }
             (Ok(()), None) => {}
+        }
+    }
+
+    fn is_excused(&self, number: usize) -> bool {
+        match self.excused.get(&number) {
+            None => self.full.contains(&number),
+            Some(None) => true,
+            Some(Some(until)) => Instant::now() <= *until,
         }
     }
 
@@ -235,7 +249,7 @@ impl Cluster {
             return;
         }
         let lost_power = self.nodes[number].disk.is_off();
-        if !lost_power && !self.excused.contains(&number) {
+        if !lost_power && !self.is_excused(number) {
             self.run
                 .breach("stopped", format!("node {}: {reason}", number + 1));
         }
@@ -293,12 +307,12 @@ impl Cluster {
             Fault::SlowNet(by) => self.net.slow_down(by),
             Fault::SlowDisk(node) => *self.nodes[node].flush_ms.lock() = (100, 600),
             Fault::FailDisk(node) => {
-                self.excused.insert(node);
+                self.excused.insert(node, None);
                 let disk = &self.nodes[node].disk;
                 disk.fail_operation(disk.operations() + 1 + self.chance.below(8));
             }
             Fault::FullDisk(node) => {
-                self.excused.insert(node);
+                self.full.insert(node);
                 self.nodes[node].disk.set_free_bytes(0);
             }
             Fault::ClockOff(node, ms) => self.nodes[node].clock.set_off(ms),
@@ -336,6 +350,10 @@ impl Cluster {
             *self.nodes[number].flush_ms.lock() = (1, 3);
             self.nodes[number].clock.set_off(0);
             self.nodes[number].disk.set_free_bytes(u64::MAX);
+            if self.full.remove(&number) {
+                let soon = Instant::now() + NOTICED_WITHIN;
+                self.excused.insert(number, Some(soon));
+            }
         }
     }
 
@@ -357,7 +375,6 @@ impl Cluster {
             violations: world.violations.clone(),
             hash: world.trace.hash(),
             operations: world.operations,
-            messages: world.tokens.len(),
             faults: self.faults,
             kinds: self.kinds.len(),
             simulated: clock::elapsed(),

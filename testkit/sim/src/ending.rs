@@ -56,24 +56,26 @@ impl Cluster {
         self.check_messages(known).await;
     }
 
-    /// One delivery, with a token of its own.
+    /// One delivery, with a marker of its own.
     async fn takes_mail(&self, number: usize, account: usize) -> bool {
         let Some(access) = self.run.access(number) else {
             return false;
         };
-        let token = self.run.world.lock().new_token(CLIENTS, account);
-        let delivered = deliver(&access.service, CLIENTS, account, token).await;
-        self.run
-            .note(&format!("node {} takes {token}: {delivered:?}", number + 1));
+        let marker = self.run.world.lock().new_marker(CLIENTS, account);
+        let delivered = deliver(&access.service, CLIENTS, account, marker).await;
+        self.run.note(&format!(
+            "node {} takes {marker}: {delivered:?}",
+            number + 1
+        ));
         match delivered {
             Ok((uid, receipt)) => {
                 self.run.check_acknowledged(&receipt);
-                self.run.world.lock().settle(token, arrived(), Some(uid));
+                self.run.world.lock().settle(marker, arrived(), Some(uid));
                 true
             }
             Err(Refusal::OutcomeUnknown) => false,
             Err(_) => {
-                self.run.world.lock().settle(token, Vec::new(), None);
+                self.run.world.lock().settle(marker, Vec::new(), None);
                 false
             }
         }
@@ -176,9 +178,9 @@ impl Cluster {
                         self.run.breach("stuck", text);
                         return;
                     };
-                    for (token, value) in seen {
+                    for (marker, value) in seen {
                         found
-                            .entry(token)
+                            .entry(marker)
                             .or_default()
                             .push(Copy { mailbox, value });
                     }

@@ -1,10 +1,10 @@
-//! A message and its token, a receipt and its position.
+//! A message and its marker, a receipt and its position.
 
 use raft_api::{LogIndex, ShardId};
 use raft_log::faulty_disk::Chance;
 
-/// The token that a message carries.
-pub fn token_in(message: &[u8]) -> Option<u64> {
+/// The marker that a message carries.
+pub fn marker_in(message: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(message).ok()?;
     text.strip_prefix("Subject: ")?
         .split('\r')
@@ -14,10 +14,10 @@ pub fn token_in(message: &[u8]) -> Option<u64> {
 }
 
 /// Some are longer than a page of the disk, and hardly shrink: their frames can be torn.
-pub fn message(token: u64) -> String {
-    let mut chance = Chance(token);
+pub fn message(marker: u64) -> String {
+    let mut chance = Chance(marker);
     let lines = chance.below(120) * u64::from(chance.coin());
-    let mut message = format!("Subject: {token}\r\n\r\n");
+    let mut message = format!("Subject: {marker}\r\n\r\n");
     for _ in 0..lines {
         message += &format!("{:016x}{:016x}\r\n", chance.draw(), chance.draw());
     }

@@ -33,7 +33,6 @@ pub struct Report {
     /// Of all that happened.
     pub hash: u128,
     pub operations: u64,
-    pub messages: usize,
     pub faults: usize,
     pub kinds: usize,
     pub simulated: Duration,

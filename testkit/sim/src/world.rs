@@ -1,6 +1,6 @@
 //! What the clients know: what every message may be by now, and the checkers that hold what is seen against it.
 //!
-//! Each message carries a token. One client alone changes it, so each token has one history; what it may be is a set of
+//! Each message carries a marker. One client alone changes it, so each marker has one history; what it may be is a set of
 //! possibilities, of which there is more than one only after an unknown outcome.
 //!
 //! Checkers, each with the promise that it owns:
@@ -32,7 +32,7 @@ pub struct Copy {
 }
 
 #[derive(Clone, Debug)]
-pub struct Token {
+pub struct Marker {
     pub account: usize,
     pub owner: usize,
     /// Rises whenever its owner begins to change it.
@@ -43,21 +43,29 @@ pub struct Token {
     pub uid: Option<u32>,
 }
 
-/// A token whose state was certain when a read began.
+/// A marker that its owner may change.
+pub struct Owned {
+    pub number: u64,
+    pub account: usize,
+    pub uid: u32,
+    pub copy: Copy,
+}
+
+/// A marker whose state was certain when a read began.
 pub struct Certain {
-    token: u64,
+    marker: u64,
     version: u64,
 }
 
 #[derive(Default)]
 pub struct World {
     pub violations: Vec<Violation>,
-    pub tokens: BTreeMap<u64, Token>,
+    pub markers: BTreeMap<u64, Marker>,
     pub trace: Trace,
     pub operations: u64,
     /// (account, mailbox id, UIDVALIDITY, UID): RFC 9051 §2.3.1.1.
     uids: BTreeMap<(usize, u64, u32, u32), u64>,
-    /// (account, email id): which token its bytes carry.
+    /// (account, email id): which marker its bytes carry.
     bodies: BTreeMap<(usize, u64), u64>,
     /// (client, account, mailbox): the highest MODSEQ that the client was shown.
     mod_seqs: BTreeMap<(usize, usize, usize), u64>,
@@ -92,15 +100,15 @@ impl World {
         }
     }
 
-    pub fn new_token(&mut self, owner: usize, account: usize) -> u64 {
-        let token = self.tokens.len() as u64 + 1;
+    pub fn new_marker(&mut self, owner: usize, account: usize) -> u64 {
+        let marker = self.markers.len() as u64 + 1;
         let arrived = vec![Copy {
             mailbox: 0,
             value: 0,
         }];
-        self.tokens.insert(
-            token,
-            Token {
+        self.markers.insert(
+            marker,
+            Marker {
                 account,
                 owner,
                 version: 0,
@@ -108,65 +116,68 @@ impl World {
                 uid: None,
             },
         );
-        token
+        marker
     }
 
-    /// From now on the token may be as it was, or `after`.
-    pub fn begin(&mut self, token: u64, after: Vec<Copy>) {
-        if let Some(token) = self.tokens.get_mut(&token) {
-            token.version += 1;
-            token.uid = None;
-            token.possible.push(after);
+    /// From now on the marker may be as it was, or `after`.
+    pub fn begin(&mut self, marker: u64, after: Vec<Copy>) {
+        if let Some(marker) = self.markers.get_mut(&marker) {
+            marker.version += 1;
+            marker.uid = None;
+            marker.possible.push(after);
         }
     }
 
-    pub fn settle(&mut self, token: u64, as_now: Vec<Copy>, uid: Option<u32>) {
-        if let Some(token) = self.tokens.get_mut(&token) {
-            token.version += 1;
-            token.possible = vec![as_now];
-            token.uid = uid;
+    pub fn settle(&mut self, marker: u64, as_now: Vec<Copy>, uid: Option<u32>) {
+        if let Some(marker) = self.markers.get_mut(&marker) {
+            marker.version += 1;
+            marker.possible = vec![as_now];
+            marker.uid = uid;
         }
     }
 
-    /// A token of this client that has one copy at a known place.
-    pub fn owned(&self, owner: usize, choice: u64) -> Option<(u64, Token)> {
-        let of_owner = |(_, token): &(&u64, &Token)| token.owner == owner && token.uid.is_some();
-        let count = self.tokens.iter().filter(of_owner).count() as u64;
-        if count == 0 {
-            return None;
-        }
-        let nth = self
-            .tokens
-            .iter()
-            .filter(of_owner)
-            .nth((choice % count) as usize);
-        nth.map(|(number, token)| (*number, token.clone()))
+    /// One of this client's markers that have one copy at a known place.
+    pub fn owned(&self, owner: usize, choice: u64) -> Option<Owned> {
+        let of_owner = |(number, marker): (&u64, &Marker)| {
+            let (Some(uid), [copy]) = (marker.uid, &marker.possible[0][..]) else {
+                return None;
+            };
+            (marker.owner == owner).then_some(Owned {
+                number: *number,
+                account: marker.account,
+                uid,
+                copy: *copy,
+            })
+        };
+        let all: Vec<Owned> = self.markers.iter().filter_map(of_owner).collect();
+        let count = all.len().max(1) as u64;
+        all.into_iter().nth((choice % count) as usize)
     }
 
-    pub fn uid_is(&mut self, account: usize, place: (u64, u32), uid: u32, token: u64) {
+    pub fn uid_is(&mut self, account: usize, place: (u64, u32), uid: u32, marker: u64) {
         let key = (account, place.0, place.1, uid);
-        let known = *self.uids.entry(key).or_insert(token);
-        if known != token {
+        let known = *self.uids.entry(key).or_insert(marker);
+        if known != marker {
             let (account, id) = (ACCOUNTS[account], place.0);
             self.breach(
                 "taken-back",
-                format!("{account}: UID {uid} of mailbox {id} was message {known}, and is message {token}"),
+                format!("{account}: UID {uid} of mailbox {id} was message {known}, and is message {marker}"),
             );
         }
     }
 
-    pub fn token_of(&self, account: usize, email: u64) -> Option<u64> {
+    pub fn marker_of(&self, account: usize, email: u64) -> Option<u64> {
         self.bodies.get(&(account, email)).copied()
     }
 
-    pub fn learn_body(&mut self, account: usize, email: u64, token: u64) {
-        self.bodies.insert((account, email), token);
-        match self.tokens.get(&token) {
+    pub fn learn_body(&mut self, account: usize, email: u64, marker: u64) {
+        self.bodies.insert((account, email), marker);
+        match self.markers.get(&marker) {
             Some(known) if known.account == account => {}
             _ => self.breach(
                 "lost",
                 format!(
-                    "{}: a message carries token {token}, which never went there",
+                    "{}: a message carries marker {marker}, which never went there",
                     ACCOUNTS[account]
                 ),
             ),
@@ -174,13 +185,13 @@ impl World {
     }
 
     pub fn before_read(&self, account: usize) -> Vec<Certain> {
-        let certain = |(number, token): (&u64, &Token)| {
-            (token.account == account && token.possible.len() == 1).then_some(Certain {
-                token: *number,
-                version: token.version,
+        let certain = |(number, marker): (&u64, &Marker)| {
+            (marker.account == account && marker.possible.len() == 1).then_some(Certain {
+                marker: *number,
+                version: marker.version,
             })
         };
-        self.tokens.iter().filter_map(certain).collect()
+        self.markers.iter().filter_map(certain).collect()
     }
 
     /// What a linearizable read of one mailbox showed.
@@ -193,28 +204,28 @@ impl World {
         what: &str,
     ) {
         let mut copies: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
-        for (token, value) in seen {
-            copies.entry(*token).or_default().push(*value);
+        for (marker, value) in seen {
+            copies.entry(*marker).or_default().push(*value);
         }
         let mut found = Vec::new();
         for certain in before {
-            let Some(token) = self.tokens.get(&certain.token) else {
+            let Some(marker) = self.markers.get(&certain.marker) else {
                 continue;
             };
-            if token.version != certain.version {
+            if marker.version != certain.version {
                 continue;
             }
-            let expected: Vec<u32> = token.possible[0]
+            let expected: Vec<u32> = marker.possible[0]
                 .iter()
                 .filter(|copy| copy.mailbox == mailbox)
                 .map(|copy| copy.value)
                 .collect();
-            let mut shown = copies.remove(&certain.token).unwrap_or_default();
+            let mut shown = copies.remove(&certain.marker).unwrap_or_default();
             shown.sort_unstable();
             if shown != expected {
                 found.push(format!(
                     "{what}: message {} in {} of {}: acknowledged {expected:?}, shown {shown:?}",
-                    certain.token, MAILBOXES[mailbox], ACCOUNTS[account]
+                    certain.marker, MAILBOXES[mailbox], ACCOUNTS[account]
                 ));
             }
         }
@@ -238,30 +249,30 @@ impl World {
         }
     }
 
-    /// `found`: all copies that a node shows, by token.
+    /// `found`: all copies that a node shows, by marker.
     pub fn check_end(&mut self, node: usize, found: &BTreeMap<u64, Vec<Copy>>) {
         let mut breaches = Vec::new();
         let nothing = Vec::new();
-        for (number, token) in &self.tokens {
+        for (number, marker) in &self.markers {
             let shown = found.get(number).unwrap_or(&nothing);
-            if token.possible.contains(shown) {
+            if marker.possible.contains(shown) {
                 continue;
             }
-            let most = token.possible.iter().map(Vec::len).max().unwrap_or(0);
+            let most = marker.possible.iter().map(Vec::len).max().unwrap_or(0);
             let checker = match (most, shown.len()) {
                 (0, _) => "untrue-refusal",
                 (most, shown) if shown > most => "twice",
                 _ => "lost",
             };
-            let may_be = &token.possible;
+            let may_be = &marker.possible;
             breaches.push((
                 checker,
                 format!("node {node}: message {number} may be {may_be:?}, and is {shown:?}"),
             ));
         }
-        let known: BTreeSet<u64> = self.tokens.keys().copied().collect();
-        for token in found.keys().filter(|token| !known.contains(token)) {
-            breaches.push(("lost", format!("node {node}: nobody sent message {token}")));
+        let known: BTreeSet<u64> = self.markers.keys().copied().collect();
+        for marker in found.keys().filter(|marker| !known.contains(marker)) {
+            breaches.push(("lost", format!("node {node}: nobody sent message {marker}")));
         }
         for (checker, text) in breaches {
             self.breach(checker, text);
@@ -285,7 +296,7 @@ mod tests {
     fn world() -> World {
         let mut world = World::default();
         for _ in 0..3 {
-            world.new_token(0, 0);
+            world.new_marker(0, 0);
         }
         world.settle(1, vec![here(0)], Some(1));
         world.settle(2, Vec::new(), None);
@@ -324,7 +335,7 @@ mod tests {
             let mut world = world();
             let found: BTreeMap<u64, Vec<Copy>> = found
                 .iter()
-                .map(|(token, values)| (*token, values.iter().map(|v| here(*v)).collect()))
+                .map(|(marker, values)| (*marker, values.iter().map(|v| here(*v)).collect()))
                 .collect();
             world.check_end(1, &found);
             assert_eq!(only(&world), expect, "{name}");
