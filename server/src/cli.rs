@@ -1,6 +1,6 @@
 //! The command line, as typed. Names are fixed by the outside interface; `--help` is their documentation.
 
-use crate::config::MemberConfig;
+use crate::config::{MemberConfig, SiteLoss};
 use crate::node_folder;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -264,6 +264,8 @@ pub enum ClusterAction {
     RemoveNode(ClusterRemoveNode),
     /// Move the leadership of shards to a node; it stays there for ten minutes.
     TransferLeader(ClusterTransferLeader),
+    /// Choose what happens to changes when only one site is left. Repeat it after an interruption.
+    Policy(ClusterPolicy),
 }
 
 #[derive(Args)]
@@ -320,6 +322,16 @@ pub struct ClusterTransferLeader {
     pub shard: Option<u32>,
     #[arg(long)]
     pub to: u64,
+    #[command(flatten)]
+    pub patience: Patience,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Args)]
+pub struct ClusterPolicy {
+    /// `strict`: they are refused. `degrade`: they go on, each acknowledged by one site, and health says so.
+    pub on_site_loss: SiteLoss,
     #[command(flatten)]
     pub patience: Patience,
     #[command(flatten)]

@@ -272,7 +272,7 @@ async fn start_raft(
         peers,
         timing: Default::default(),
         wall_clock: SystemClock::wall,
-        on_site_loss: watch::channel(config.cluster.on_site_loss.into()).1,
+        on_site_loss: config.cluster.on_site_loss.into(),
         log: raft_node::LogKeeping {
             look_every: (config.limits.raft_log_entries_kept / 5).max(1),
             keep: config.limits.raft_log_entries_kept,

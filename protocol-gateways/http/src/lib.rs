@@ -19,7 +19,7 @@ pub use health::{
     Cluster, Digest, Health, HealthSource, Node, Problem, ReplicaHealth, ShardHealth,
 };
 pub use membership::{
-    ClusterView, Member, MemberState, Membership, NotChanged, Progress, ShardProgress,
+    ClusterView, Member, MemberState, Membership, NotChanged, OnSiteLoss, Progress, ShardProgress,
 };
 pub use router::{AdminParts, serve};
 pub use trace::{Trace, TraceRefused, TraceSource, TracedNode};

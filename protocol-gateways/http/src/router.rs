@@ -47,6 +47,7 @@ fn router(parts: Arc<AdminParts>) -> Router {
         .route("/nodes", post(membership::add))
         .route("/nodes/{node}", delete(membership::remove))
         .route("/leader", post(membership::transfer))
+        .route("/policy", put(membership::set_policy))
         .route("/trace", get(trace::trace))
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", delete(sessions::kick))

@@ -38,8 +38,8 @@ pub struct NodeConfig {
     pub timing: Timing,
     /// For what humans read; never for a decision.
     pub wall_clock: fn() -> SystemTime,
-    /// May change while the node runs.
-    pub on_site_loss: watch::Receiver<OnSiteLoss>,
+    /// What a new cluster begins with; later ones are asked for with `Change::Policy`.
+    pub on_site_loss: OnSiteLoss,
     pub log: LogKeeping,
     #[cfg(test)]
     pub twin: Option<Twin>,

@@ -54,7 +54,8 @@ pub struct Run {
     pub sites: Vec<usize>,
     /// What nodes that are down have on stable storage.
     pub flushed: Mutex<Vec<BTreeMap<ShardId, LogIndex>>>,
-    pub policy: watch::Sender<OnSiteLoss>,
+    /// What was asked for last.
+    pub policy: Mutex<OnSiteLoss>,
     pub was_degrade: AtomicBool,
     pub validities: Mutex<BTreeMap<(usize, usize), u32>>,
     pub is_over: AtomicBool,

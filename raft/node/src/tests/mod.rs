@@ -28,7 +28,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 const SHARD: ShardId = ShardId(3);
 /// Only a test that hangs gets here.
@@ -169,7 +168,7 @@ struct Cluster {
     /// The first so many machines found the group; later ones are added.
     founders: usize,
     log: LogKeeping,
-    policy: watch::Sender<OnSiteLoss>,
+    policy: OnSiteLoss,
     twin: Option<Twin>,
 }
 
@@ -182,7 +181,7 @@ impl Cluster {
             listeners: Vec::new(),
             founders: sites.len(),
             log: LogKeeping::default(),
-            policy: watch::Sender::default(),
+            policy: OnSiteLoss::Strict,
             twin: None,
         };
         for site in sites {
@@ -249,7 +248,7 @@ impl Cluster {
             journal: journal.clone(),
             peers: peers(member.id, listener, self.members[..self.founders].to_vec()),
             wall_clock: || std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
-            on_site_loss: self.policy.subscribe(),
+            on_site_loss: self.policy,
             log: self.log,
             twin: self.twin,
             timing: Timing {

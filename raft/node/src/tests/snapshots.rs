@@ -10,7 +10,6 @@ use raft_log::{AppendError, CheckpointPart, EntryKind, FlushDone, Journal, NewEn
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 const SHORT: LogKeeping = LogKeeping {
     look_every: 20,
@@ -34,7 +33,7 @@ impl Cluster {
             ),
             timing: Timing::default(),
             wall_clock: || std::time::UNIX_EPOCH,
-            on_site_loss: watch::channel(OnSiteLoss::Strict).1,
+            on_site_loss: OnSiteLoss::Strict,
             log: SHORT,
             twin: None,
         }
