@@ -119,6 +119,7 @@ impl Group for SoloGroup {
             mode: Mode::SingleSite,
             committed: folded,
             visible: folded,
+            on_site_loss: None,
             mode_since_ms: None,
             in_sync_until: None,
             gate_closed: false,

@@ -21,6 +21,7 @@ mod network;
 mod node;
 mod off_thread;
 mod prefer;
+pub mod recover;
 mod runtime;
 mod shared;
 mod snapshot_in;

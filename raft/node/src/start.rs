@@ -176,7 +176,7 @@ pub(crate) fn membership_at(
 }
 
 /// The newest mode at or below `upto`, or that of the checkpoint. Later ones come as consensus hands them over.
-fn mode_at(
+pub(crate) fn mode_at(
     journal: &Journal,
     shard: ShardId,
     upto: Option<LogIndex>,

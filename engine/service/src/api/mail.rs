@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use engine_events::Facts;
 use engine_types::{
-    AccountId, EmailId, Flags, MailboxId, MailboxName, ModSeq, SpecialUse, Uid, UidSet,
-    UidValidity, UnixMillis,
+    AccountId, EmailId, Flags, LostModSeqs, MailboxId, MailboxName, ModSeq, SpecialUse, Uid,
+    UidSet, UidValidity, UnixMillis,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -75,6 +75,7 @@ pub struct MailboxStatus {
     /// Octets of all messages (RFC 8438).
     pub size: u64,
     pub highest_mod_seq: ModSeq,
+    pub lost: LostModSeqs,
 }
 
 /// A mailbox opened at one moment. `uids` ascend; a session numbers them 1, 2, 3 …

@@ -10,3 +10,4 @@ mod model;
 mod power_cut;
 mod props;
 mod real;
+mod succeed;

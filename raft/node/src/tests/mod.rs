@@ -5,6 +5,7 @@ mod golden;
 mod hazard;
 mod members;
 mod pure;
+mod recover;
 mod sites;
 mod snapshots;
 mod solo;

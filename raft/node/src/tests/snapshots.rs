@@ -18,7 +18,7 @@ const SHORT: LogKeeping = LogKeeping {
 
 impl Cluster {
     /// Of a node that nothing is asked of but its journal.
-    async fn config(journal: &Journal) -> NodeConfig {
+    pub async fn config(journal: &Journal) -> NodeConfig {
         NodeConfig {
             id: NodeId(1),
             site: SiteName::new("a"),
