@@ -31,6 +31,7 @@ pub fn run(args: &Cluster) -> Result<()> {
         ClusterAction::RemoveNode(args) => remove_node(args),
         ClusterAction::TransferLeader(args) => transfer_leader(args),
         ClusterAction::Policy(args) => set_policy(args),
+        ClusterAction::RecoverSite(args) => crate::recover_site::run(args),
     }
 }
 

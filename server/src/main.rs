@@ -16,12 +16,16 @@ mod export;
 mod health;
 mod identity;
 mod import;
+mod in_sync;
 mod listen;
 mod membership;
 mod metrics;
 mod node_folder;
 mod outcomes;
 mod print;
+mod receipt;
+mod recover_site;
+mod salvage;
 mod serve;
 mod status;
 mod trace;
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Receipt(args) => receipt::run(&args),
+        Command::Salvage(args) => salvage::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Completions { shell } => {

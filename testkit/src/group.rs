@@ -70,6 +70,7 @@ impl SoloGroup {
         let outcomes = self.shard.apply(&[Committed { log_id, payload }]);
         self.folded.send_replace(Some(log_id.index));
         Proposed {
+            sites: vec![SiteName::new("a")],
             log_id,
             outcome: outcomes.into_iter().next().unwrap_or_default(),
         }

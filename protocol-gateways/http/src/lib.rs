@@ -11,6 +11,7 @@ mod health;
 pub mod limits;
 mod membership;
 mod messages;
+mod receipt;
 mod router;
 mod sessions;
 mod trace;
@@ -21,5 +22,6 @@ pub use health::{
 pub use membership::{
     ClusterView, Member, MemberState, Membership, NotChanged, OnSiteLoss, Progress, ShardProgress,
 };
+pub use receipt::{ReceiptRefused, ReceiptSource, ReceiptView};
 pub use router::{AdminParts, serve};
 pub use trace::{Trace, TraceRefused, TraceSource, TracedNode};

@@ -6,7 +6,7 @@ use crate::format::{parse_segment_name, segment_name};
 use crate::heads::read_heads;
 use crate::recover::{LOCK_NAME, lock};
 use crate::sealed::read_footer;
-use crate::{Disk, DiskLock, OpenError};
+use crate::{Disk, DiskLock, Identity, OpenError};
 use std::fs;
 use std::path::Path;
 
@@ -48,4 +48,14 @@ pub fn copy(
     }
     disk.flush_dir(to)
         .map_err(|e| OpenError::io("flush", to, &e))
+}
+
+/// Whose journal it is, by its newest segment.
+pub fn owner(disk: &dyn Disk, dir: &Path) -> Result<Identity, OpenError> {
+    let names = disk.list(dir).map_err(|e| OpenError::io("list", dir, &e))?;
+    let sequences = names.iter().filter_map(|name| parse_segment_name(name));
+    let mut sequences: Vec<u64> = sequences.collect();
+    sequences.sort_unstable();
+    let heads = read_heads(disk, dir, &sequences)?;
+    Ok(Eras::agree(dir, &heads, None)?.owner())
 }

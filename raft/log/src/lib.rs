@@ -44,7 +44,7 @@ mod tests;
 mod walk;
 mod writer;
 
-pub use copy::{copy, hold};
+pub use copy::{copy, hold, owner};
 pub use damage::{Damage, Hole, Meaning};
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use eras::succeed;

@@ -21,6 +21,9 @@ use std::sync::mpsc;
 /// Payload read at once from a journal that has more.
 const COPY_BYTES: usize = 8 << 20;
 
+/// Far more elections than a recovery has to look back on.
+const TERM_RUNS_MAX: usize = 1_000;
+
 /// What a journal says of one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -269,4 +272,40 @@ fn wait(
     call(done).map_err(|error| failed(error.to_string()))?;
     let result = flushed.recv().map_err(|error| failed(error.to_string()))?;
     result.map_err(|error| failed(error.to_string()))
+}
+
+/// Where terms begin in the shard's log, as (first index, term), ascending: at most the newest `TERM_RUNS_MAX` of them.
+/// Two logs are equal up to the last index at which they agree on the term (Raft §5.3).
+pub fn term_runs(journal: &Journal, shard: ShardId) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    let mut next = journal.log_state(shard).last.map(|last| last.index.0);
+    while let Some(index) = next {
+        let Some(log_id) = journal.log_id_at(shard, LogIndex(index)) else {
+            break;
+        };
+        let count = runs.len();
+        match runs.last_mut() {
+            Some(run) if run.1 == log_id.term.0 => run.0 = index,
+            _ if count == TERM_RUNS_MAX => break,
+            _ => runs.push((index, log_id.term.0)),
+        }
+        next = index.checked_sub(1);
+    }
+    runs.reverse();
+    runs
+}
+
+/// The last index at which the journal's log is that of which `runs` were taken, up to its `last` index. `None`: they do
+/// not meet within what both still know.
+pub fn fork(journal: &Journal, shard: ShardId, runs: &[(u64, u64)], last: u64) -> Option<LogIndex> {
+    let mut index = journal.log_state(shard).last?.index.0.min(last);
+    loop {
+        let run = runs.partition_point(|(first, _)| *first <= index);
+        let (_, term) = *runs.get(run.checked_sub(1)?)?;
+        let own = journal.log_id_at(shard, LogIndex(index))?;
+        if own.term.0 == term {
+            return Some(LogIndex(index));
+        }
+        index = index.checked_sub(1)?;
+    }
 }

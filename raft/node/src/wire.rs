@@ -186,6 +186,9 @@ pub(crate) struct WireProposed {
     /// 1 too busy, 2 disk full, 3 clock skew, 4 malformed.
     #[prost(uint32, tag = "5")]
     pub refusal: u32,
+    /// With 1: which have it on stable storage.
+    #[prost(string, repeated, tag = "6")]
+    pub sites: Vec<String>,
 }
 
 /// The answer to `READ_MARK`, and the body of `MARK`.

@@ -156,6 +156,22 @@ pub struct Stored {
     pub modified: UidSet,
     /// `None` if nothing changed.
     pub mod_seq: Option<ModSeq>,
+    pub receipt: Receipt,
+}
+
+/// Where a change stands in the log, and which sites had it on stable storage when it was acknowledged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// `<cluster.incarnation:shard:term:log_index>`
+    pub id: String,
+    /// Ascending, with commas.
+    pub sites: String,
+}
+
+impl std::fmt::Display for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} sites={}", self.id, self.sites)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,8 +180,7 @@ pub struct AppendedTo {
     pub mailbox_name: MailboxName,
     pub uid_validity: UidValidity,
     pub uid: Uid,
-    /// `<cluster.incarnation:shard:term:log_index>`
-    pub receipt: String,
+    pub receipt: Receipt,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,6 +189,7 @@ pub struct CopiedTo {
     pub uid_validity: UidValidity,
     /// Pairs (source, target), ascending by source.
     pub uids: Vec<(Uid, Uid)>,
+    pub receipt: Receipt,
 }
 
 /// A recipient that mail can go to.

@@ -133,6 +133,7 @@ fn votes_and_transfers() {
 #[test]
 fn proposals_and_marks() {
     let done = Proposed {
+        sites: vec![SiteName::new("a"), SiteName::new("b")],
         log_id: LogId::new(3, 300),
         outcome: Bytes::from_static(b"done"),
     };

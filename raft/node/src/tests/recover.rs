@@ -1,5 +1,6 @@
 //! Going on from one site: the journal of a survivor, without its node.
 
+use super::sites::switch;
 use super::{Book, Cluster, SHARD, command, peers};
 use crate::change::Change;
 use crate::recover::{Standing, bring_up, go_on_alone, standing};
@@ -104,16 +105,11 @@ async fn a_survivor_says_what_others_could_do_without_it() {
         cluster.start(node).await;
     }
     cluster.propose_soon(2, "one").await;
-    let switch = |policy| cluster.group(2).change(Change::Policy(policy));
-    while switch(OnSiteLoss::Degrade).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    switch(&cluster, 2, OnSiteLoss::Degrade).await.unwrap();
     let said = read_survivor(&cluster);
     assert_eq!(said.others_could, OnSiteLoss::Degrade);
     assert!(!said.is_complete());
-    while switch(OnSiteLoss::Strict).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    switch(&cluster, 2, OnSiteLoss::Strict).await.unwrap();
     // Until it knows that the switch was agreed on, it can't rule out that it was not.
     let last = cluster.propose(2, "two").await.log_id.index;
     cluster.wait_folded(2, last).await;

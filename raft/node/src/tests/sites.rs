@@ -110,7 +110,7 @@ async fn under_degrade_one_site_goes_on_and_says_so() {
     }
 }
 
-async fn switch(cluster: &Cluster, node: usize, policy: OnSiteLoss) -> Result<(), ChangeError> {
+pub async fn switch(cluster: &Cluster, node: usize, policy: OnSiteLoss) -> Result<(), ChangeError> {
     loop {
         match cluster.group(node).change(Change::Policy(policy)).await {
             Err(ChangeError::NoLeader | ChangeError::InProgress) => tokio::task::yield_now().await,
