@@ -24,6 +24,7 @@ PORTS = {node: Ports(node, OFFSET) for node in NODES}
 USERS = ["alice@example.org", "bob@example.org"]
 SHARDS, COUNT = 4, 12
 UID_JUMP = 1 << 20
+RECEIPTS = []
 # Above 256 KiB a message goes ahead in chunks.
 LARGE = 600_000
 
@@ -61,6 +62,7 @@ def lay_out():
 
 
 def fill(sent):
+    RECEIPTS.clear()
     for user in USERS:
         admin("account", "add", user, "--password-stdin", node=1, stdin="demo\n")
         for number in range(COUNT):
@@ -68,6 +70,7 @@ def fill(sent):
             reply = deliver(PORTS[1 + number % 3].lmtp, user, data)
             assert "sites=a,b" in reply, reply
             sent[user].append(data)
+            RECEIPTS.append(reply.split("<")[1].split(">")[0])
         imap = login(PORTS[2].imap, user)
         imap.select("INBOX")
         assert imap.uid("STORE", "2:4", "+FLAGS", "(\\Flagged)")[0] == "OK"
@@ -137,6 +140,13 @@ def goes_on(processes, sent, before):
         sent[user].append(message("after"))
     check(4, sent)
 
+    # Receipts of before are as good as new ones.
+    view = json.loads(admin("receipt", RECEIPTS[0], "--json", node=4))
+    assert view["held"] and view["visible"] and view["sites"] == ["b"] and view["nodes"] == [4], view
+    shard, term, index = RECEIPTS[0].split(":")[1:]
+    admin("receipt", f"{RECEIPTS[0].split(':')[0]}:{shard}:{int(term) + 1}:{index}", node=4, expect=1)
+    admin("receipt", "<no receipt>", node=4, expect=1)
+
     # A node of the old incarnation is a stranger now.
     processes[1] = start(1)
     until("node 1 runs", lambda: http(PORTS[1].http, "/health/live")[0] == 200)
@@ -162,6 +172,8 @@ def strict():
         admin("cluster", "policy", "strict", node=2)
         assert all(replication(node)["on_site_loss"] == "strict" for node in [1, 2, 3])
         fill(sent)
+        view = json.loads(admin("receipt", RECEIPTS[0], "--json", node=2))
+        assert view["held"] and view["visible"] and view["sites"] == ["a", "b"], view
         before = {user: numbers(1, user) for user in USERS}
         until("node 3 has folded all", lambda: replication(3)["status"] == "ok")
         processes[1].kill()
@@ -198,6 +210,9 @@ def degrade():
         admin("cluster", "policy", "degrade", node=3)
         fill(sent)
         until("node 3 has folded all", lambda: replication(3)["status"] == "ok")
+        # Node 3 writes down until when it was in sync, shard by shard.
+        known = os.path.join(folder(3), "in-sync.json")
+        until("it is written down", lambda: os.path.exists(known) and len(json.load(open(known))) == SHARDS + 1)
         together = time.time()
         processes[3].kill()
         until("site a goes on alone", lambda: all(
