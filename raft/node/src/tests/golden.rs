@@ -140,7 +140,7 @@ fn proposals_and_marks() {
     let refused = |why| Err(ProposeError::Refused(why));
     let leader = Some(NodeId(2));
     for (answer, expect) in [
-        (Ok(done), "08011205080310ac021a04646f6e65"),
+        (Ok(done), "08011205080310ac021a04646f6e65320161320162"),
         (Err(ProposeError::NotLeader { leader: None }), "0802"),
         (Err(ProposeError::NotLeader { leader }), "08022002"),
         (Err(ProposeError::SiteGateClosed), "0803"),

@@ -51,6 +51,7 @@ async fn the_smaller_site_goes_on_alone_and_gets_a_second_one() {
     for text in ["one", "two"] {
         cluster.propose_soon(2, text).await;
     }
+    switch(&cluster, 2, OnSiteLoss::Strict).await.unwrap();
     for node in 0..3 {
         cluster.stop(node).await;
     }
