@@ -29,6 +29,8 @@ mod salvage;
 mod serve;
 mod status;
 mod trace;
+#[cfg(feature = "twins")]
+mod twins;
 mod verify;
 
 use clap::{CommandFactory, Parser};
@@ -40,6 +42,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "twins")]
+    if let Err(error) = twins::break_on_purpose() {
+        eprintln!("gotthard: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let result = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),

@@ -59,6 +59,6 @@ pub use real_disk::RealDisk;
 pub use recover::{Cut, Recovery};
 pub use shard_log::ShardLog;
 pub use stats::Stats;
-#[cfg(any(test, feature = "testing"))]
-pub use writer::Twin;
 pub use writer::{Step, Writer};
+#[cfg(any(test, feature = "testing"))]
+pub use writer::{Twin, break_everywhere};

@@ -37,5 +37,5 @@ pub use change::{Change, ChangeError};
 pub use error::NodeError;
 pub use node::{Asker, LogKeeping, Node, NodeConfig, Timing};
 #[cfg(any(test, feature = "testing"))]
-pub use node::{Twin, break_on_purpose};
+pub use node::{Twin, break_everywhere, break_on_purpose};
 pub use runtime::choose_chance;

@@ -66,6 +66,15 @@ thread_local! {
     static TWIN: std::cell::Cell<Option<Twin>> = const { std::cell::Cell::new(None) };
 }
 
+#[cfg(any(test, feature = "testing"))]
+static EVERYWHERE: std::sync::OnceLock<Twin> = std::sync::OnceLock::new();
+
+/// What all nodes of the process break that start from now on. The first call counts.
+#[cfg(any(test, feature = "testing"))]
+pub fn break_everywhere(twin: Twin) {
+    let _ = EVERYWHERE.set(twin);
+}
+
 /// What nodes break that start on this thread. Not a part of `NodeConfig`: features of one package must not ask others
 /// for more.
 #[cfg(any(test, feature = "testing"))]
@@ -80,7 +89,7 @@ impl NodeConfig {
         if self.twin.is_some() {
             return self.twin;
         }
-        TWIN.get()
+        TWIN.get().or(EVERYWHERE.get().copied())
     }
 }
 
