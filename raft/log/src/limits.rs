@@ -45,3 +45,5 @@ pub const CACHED_ENTRY_OVERHEAD: usize = 128;
 
 /// One `read` returns no more entries than this, however small they are.
 pub const MAX_READ_ENTRIES: usize = 65_536;
+/// A membership of some hundred nodes; a mode has a few octets.
+pub const MAX_OWN_ENTRY_BYTES: usize = 64 << 10;

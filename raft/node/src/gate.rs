@@ -6,11 +6,13 @@ use crate::types::{Metrics, Raft};
 use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
 use raft_api::{Mode, NodeId, OnSiteLoss, SiteName};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// Whether a member of a second site was heard from lately. With one site there is nothing to wait for.
-pub(crate) fn is_heard(metrics: &Metrics, own: NodeId) -> bool {
+/// Whether a member of a second site, but for those `without` room, was heard from lately. With one site there is nothing
+/// to wait for.
+pub(crate) fn is_heard(metrics: &Metrics, own: NodeId, without: &BTreeSet<NodeId>) -> bool {
     let membership = metrics.membership_config.membership();
     let Some(own_site) = membership.get_node(&own.0).map(|node| &node.site) else {
         return false;
@@ -27,7 +29,12 @@ pub(crate) fn is_heard(metrics: &Metrics, own: NodeId) -> bool {
         let heartbeat = metrics.heartbeat.as_ref()?.get(id)?.as_ref()?;
         Some(heartbeat.elapsed() < SITE_SILENCE)
     };
-    others.any(|(id, _)| heard(id).unwrap_or(false))
+    others.any(|(id, _)| heard(id).unwrap_or(false) && !without.contains(&NodeId(*id)))
+}
+
+/// Whether a second site can take what is proposed.
+pub(crate) fn has_second_site(shared: &Shared, metrics: &Metrics) -> bool {
+    is_heard(metrics, shared.own, &shared.full.lock())
 }
 
 /// Whether a leader may propose: a second site is heard from, or the operator's policy lets one site go on, and the
@@ -37,7 +44,7 @@ pub(crate) fn is_open(shared: &Shared, metrics: &Metrics) -> bool {
         let degraded = shared.mode.borrow().mode != Mode::InSync;
         degraded && shared.policy() == OnSiteLoss::Degrade
     };
-    is_heard(metrics, shared.own) || goes_on_alone()
+    has_second_site(shared, metrics) || goes_on_alone()
 }
 
 /// Waits until the gate opens, at most `limit`. False: it stayed closed, or we no longer lead.

@@ -273,7 +273,7 @@ pub(crate) async fn switch(
         if !metrics.state.is_leader() || !has_own_term(&shared, &metrics) {
             return Err(ChangeError::NoLeader);
         }
-        gate::is_heard(&metrics, shared.own)
+        gate::has_second_site(&shared, &metrics)
     };
     let now = *shared.mode.borrow();
     if now.policy != Some(policy) {
@@ -375,7 +375,7 @@ fn situation(shared: &Shared, metrics: &Metrics, leads_since: Instant) -> Option
     Some(Situation {
         policy: shared.policy(),
         now: shared.mode.borrow().mode,
-        second_site_is_heard: gate::is_heard(metrics, shared.own),
+        second_site_is_heard: gate::has_second_site(shared, metrics),
         leases_are_over: leases_are_over(shared, leads_since),
         behind: last.saturating_sub(in_two),
     })

@@ -1,11 +1,12 @@
 //! openraft's network over `Peers`: our own messages, a connection for each class.
 
+use crate::inbox::NO_ROOM;
 use crate::limits::{MARK_WAIT, MAX_APPENDS_IN_FLIGHT};
 use crate::machine::SnapshotData;
 use crate::shared::Shared;
 use crate::snapshot_out;
 use crate::types::{Place, RaftVote, TypeConfig, from_raft};
-use crate::wire::{self, Malformed, WireTransferAnswer, kind};
+use crate::wire::{self, Malformed, WireAppendAnswer, WireTransferAnswer, kind};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::alias::SnapshotOf;
@@ -89,7 +90,13 @@ impl Client {
         let mark = self.shared.mark.borrow().map(|mark| mark.0);
         let body = wire::bytes(&wire::append_out(&request, mark));
         let answer = self.ask(self.class, kind::APPEND, body, option).await?;
-        wire::append_answer_in(answer).map_err(malformed)
+        let answer = WireAppendAnswer::decode(answer).map_err(|error| malformed(error.into()))?;
+        self.shared.set_full(self.target, answer.full);
+        match answer.result {
+            // openraft then backs off.
+            NO_ROOM => Err(RPCError::Unreachable(Unreachable::new(&DiskFull))),
+            _ => wire::append_answer_in(answer).map_err(malformed),
+        }
     }
 
     async fn ask(
@@ -118,6 +125,10 @@ impl Client {
             })
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("its disk is full")]
+struct DiskFull;
 
 fn malformed(error: Malformed) -> RPCError<TypeConfig> {
     RPCError::Network(NetworkError::new(&error))

@@ -3,6 +3,7 @@
 //! A leader in the smaller site is safe, but each of its acknowledgements crosses the link, and it is lost with it.
 
 use crate::limits::{PREFERENCE_CHECK, PREFERENCE_CONTACT, PREFERENCE_LAG_ENTRIES};
+use crate::off_thread;
 use crate::shared::Shared;
 use crate::types::{Metrics, Raft};
 use openraft::Instant as _;
@@ -29,22 +30,36 @@ pub(crate) fn preferred<'a>(
     candidates.get(at).copied()
 }
 
-/// The member to hand leadership to now: the preferred one, if it was heard from and has nearly all of the log.
-fn successor(metrics: &Metrics, own: NodeId, shard: ShardId) -> Option<NodeId> {
+/// The member to hand leadership to now: the preferred one. With our own disk full, any that has room: a leader without room
+/// refuses all changes.
+fn successor(shared: &Shared, metrics: &Metrics) -> Option<NodeId> {
     if !metrics.state.is_leader() {
         return None;
     }
     let membership = metrics.membership_config.membership();
-    let voters = membership.voter_ids().filter_map(|id| {
-        let node = membership.get_node(&id)?;
-        Some((NodeId(id), &node.site))
-    });
-    let to = preferred(voters, shard).filter(|to| *to != own)?;
+    let voters = || {
+        membership.voter_ids().filter_map(|id| {
+            let node = membership.get_node(&id)?;
+            Some((NodeId(id), &node.site))
+        })
+    };
+    let full = shared.full.lock();
+    let is_fit = |to: &NodeId| {
+        *to != shared.own && !full.contains(to) && is_close(metrics, *to).unwrap_or(false)
+    };
+    let wanted = preferred(voters(), shared.shard).filter(is_fit);
+    match shared.journal.is_full() {
+        true => wanted.or_else(|| voters().map(|(id, _)| id).find(is_fit)),
+        false => wanted,
+    }
+}
+
+/// Whether it was heard from, and has nearly all of the log.
+fn is_close(metrics: &Metrics, to: NodeId) -> Option<bool> {
     let heard = metrics.heartbeat.as_ref()?.get(&to.0)?.as_ref()?;
     let matched = metrics.replication.as_ref()?.get(&to.0)?.as_ref()?.index;
     let last = metrics.last_log_index.unwrap_or(0);
-    let is_close = matched + PREFERENCE_LAG_ENTRIES >= last;
-    (heard.elapsed() < PREFERENCE_CONTACT && is_close).then_some(to)
+    Some(heard.elapsed() < PREFERENCE_CONTACT && matched + PREFERENCE_LAG_ENTRIES >= last)
 }
 
 /// Looks now and then. Two looks in a row must agree, so that a node that has just come back is not asked at once.
@@ -61,8 +76,13 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
         if is_held {
             continue;
         }
+        if shared.journal.is_full() {
+            // Somebody has to notice that there is room again, also where nothing is proposed.
+            let journal = shared.journal.clone();
+            let _ = off_thread::run(move || journal.look_for_room()).await;
+        }
         let metrics = raft.metrics();
-        let to = successor(&metrics.borrow_watched(), shared.own, shared.shard);
+        let to = successor(&shared, &metrics.borrow_watched());
         if let Some(node) = to.filter(|_| to == before) {
             tracing::info!(shard = %shared.shard, to = %node, "leadership moves to its preferred node");
             if raft.trigger().transfer_leader(node.0).await.is_err() {

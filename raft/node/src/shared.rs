@@ -13,7 +13,7 @@ use raft_api::{
     LogId, LogIndex, NodeId, NodeInfo, OnSiteLoss, ShardId, SnapshotSource, StateMachine,
 };
 use raft_log::Journal;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub held_until: Mutex<Option<Instant>>,
     /// Members to which an append is about to carry the mark once it reaches this index.
     pub carried: Mutex<BTreeMap<NodeId, LogIndex>>,
+    /// On a leader: members whose disk takes no entries now.
+    pub full: Mutex<BTreeSet<NodeId>>,
     /// Snapshots that are being fetched from us, by their number.
     pub sending: Mutex<HashMap<u64, Arc<dyn SnapshotSource>>>,
     /// The snapshot that we are fetching.
@@ -92,6 +94,18 @@ impl Shared {
     pub fn fail(&self, reason: String) {
         tracing::error!(shard = %self.shard, reason, "the group stops");
         self.failed.send_replace(Some(reason));
+    }
+
+    pub fn set_full(&self, node: NodeId, full: bool) {
+        let mut nodes = self.full.lock();
+        let is_news = match full {
+            true => nodes.insert(node),
+            false => nodes.remove(&node),
+        };
+        drop(nodes);
+        if is_news && full {
+            tracing::warn!(shard = %self.shard, %node, "the node's disk is full: it takes no entries");
+        }
     }
 
     /// After a change of `memberships`.

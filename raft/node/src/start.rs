@@ -61,6 +61,7 @@ pub(crate) async fn open(
         in_sync_until: Mutex::default(),
         held_until: Mutex::default(),
         carried: Mutex::default(),
+        full: Mutex::default(),
         sending: Mutex::default(),
         receiving: Mutex::default(),
         failed: watch::Sender::new(None),

@@ -121,13 +121,16 @@ pub(crate) struct WireAppend {
 
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct WireAppendAnswer {
-    /// 1 success, 2 partial success up to `matching`, 3 conflict, 4 higher `vote`.
+    /// 1 success, 2 partial success up to `matching`, 3 conflict, 4 higher `vote`, 5 not taken: its disk is full.
     #[prost(uint32, tag = "1")]
     pub result: u32,
     #[prost(message, optional, tag = "2")]
     pub matching: Option<WireLogId>,
     #[prost(message, optional, tag = "3")]
     pub vote: Option<WireVote>,
+    /// The follower's disk takes no entries now.
+    #[prost(bool, tag = "4")]
+    pub full: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -324,6 +327,9 @@ pub(crate) struct WireChanged {
     #[prost(string, tag = "2")]
     pub site: String,
 }
+
+/// `WireEntry::kind` of a command.
+pub(crate) const NORMAL: u32 = EntryKind::Normal as u32;
 
 pub(crate) fn bytes(message: &impl Message) -> Bytes {
     message.encode_to_vec().into()
@@ -580,13 +586,13 @@ pub(crate) fn append_answer_out(answer: &AppendEntriesResponse<TypeConfig>) -> W
         result,
         matching,
         vote,
+        full: false,
     }
 }
 
 pub(crate) fn append_answer_in(
-    body: Bytes,
+    wire: WireAppendAnswer,
 ) -> Result<AppendEntriesResponse<TypeConfig>, Malformed> {
-    let wire = WireAppendAnswer::decode(body)?;
     Ok(match wire.result {
         1 => AppendEntriesResponse::Success,
         2 => AppendEntriesResponse::PartialSuccess(log_id_in(wire.matching)),

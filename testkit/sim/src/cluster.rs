@@ -23,8 +23,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 pub(crate) const CLIENTS: usize = 6;
 const FAULTS_UNTIL: Duration = Duration::from_secs(26);
-/// A disk that was full has ended its node by then.
-const NOTICED_WITHIN: Duration = Duration::from_secs(1);
 /// Nodes that stop by themselves, and were not noticed yet.
 const STOPS_MAX: usize = 64;
 const OPERATIONS_MIN: u64 = 300;
@@ -41,8 +39,6 @@ pub struct Cluster {
     pub(crate) restarts: BTreeMap<usize, Instant>,
     /// Nodes whose disk was broken on purpose, and until when they may stop for it; `None`: until they have.
     pub(crate) excused: BTreeMap<usize, Option<Instant>>,
-    /// Nodes whose disk is full now.
-    pub(crate) full: BTreeSet<usize>,
     pub(crate) chance: Chance,
     pub(crate) faults: usize,
     pub(crate) kinds: BTreeSet<String>,
@@ -122,7 +118,6 @@ impl Cluster {
             stopped,
             restarts: BTreeMap::new(),
             excused: BTreeMap::new(),
-            full: BTreeSet::new(),
             chance,
             faults: 0,
             kinds: BTreeSet::new(),
@@ -230,7 +225,7 @@ impl Cluster {
 
     fn is_excused(&self, number: usize) -> bool {
         match self.excused.get(&number) {
-            None => self.full.contains(&number),
+            None => false,
             Some(None) => true,
             Some(Some(until)) => Instant::now() <= *until,
         }
@@ -318,7 +313,6 @@ impl Cluster {
                 disk.fail_operation(disk.operations() + 1 + self.chance.below(8));
             }
             Fault::FullDisk(node) => {
-                self.full.insert(node);
                 self.nodes[node].disk.set_free_bytes(0);
             }
             Fault::ClockOff(node, ms) => self.nodes[node].clock.set_off(ms),
@@ -369,10 +363,6 @@ impl Cluster {
             *self.nodes[number].flush_ms.lock() = (1, 3);
             self.nodes[number].clock.set_off(0);
             self.nodes[number].disk.set_free_bytes(u64::MAX);
-            if self.full.remove(&number) {
-                let soon = Instant::now() + NOTICED_WITHIN;
-                self.excused.insert(number, Some(soon));
-            }
         }
     }
 

@@ -90,6 +90,7 @@ fn append() {
     };
     check(heartbeat, "0a06080310011801");
     let answer = |result, matching, vote| WireAppendAnswer {
+        full: false,
         result,
         matching,
         vote,

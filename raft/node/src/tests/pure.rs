@@ -64,7 +64,7 @@ fn no_bytes_from_a_peer_make_us_panic() {
         if let Ok(append) = wire::WireAppend::decode(bytes.clone()) {
             let _ = wire::append_in(append);
         }
-        let _ = wire::append_answer_in(bytes.clone());
+        let _ = wire::WireAppendAnswer::decode(bytes.clone()).map(wire::append_answer_in);
         let _ = wire::vote_request_in(bytes.clone());
         let _ = wire::vote_answer_in(bytes.clone());
         let _ = wire::transfer_in(bytes.clone());

@@ -5,7 +5,7 @@ use super::{Book, Cluster, SHARD, command, peers};
 use crate::change::Change;
 use crate::recover::{Standing, bring_up, go_on_alone, standing};
 use crate::{Node, NodeConfig};
-use raft_api::{Group, LogId, Mode, NodeId, NodeInfo, OnSiteLoss, SiteName, StateMachine};
+use raft_api::{LogId, Mode, NodeId, NodeInfo, OnSiteLoss, SiteName, StateMachine};
 use raft_log::faulty_disk::FaultyDisk;
 use raft_log::{EntryKind, Identity, Journal, NewEntry, Options};
 use std::collections::HashMap;

@@ -1,6 +1,7 @@
 use super::{Cluster, HANG, command};
 use crate::change::{Change, ChangeError};
 use raft_api::{Group, Mode, OnSiteLoss, ProposeError};
+use std::collections::BTreeSet;
 
 /// Site a has a majority, so consensus alone would commit. Nothing that only site a has may be acknowledged or shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -10,7 +11,7 @@ async fn without_the_second_site_nothing_is_acknowledged_or_shown() {
     cluster.start(1).await;
     let leader = cluster.leader(&[0, 1]).await;
     let own = cluster.members[leader].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own);
+    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own, &BTreeSet::new());
     let closed = Err(ProposeError::SiteGateClosed);
     let alone = cluster.group(leader).propose(command("alone")).await;
     assert_eq!(alone, closed);
@@ -128,7 +129,7 @@ async fn a_switch_to_degrade_needs_the_second_site() {
     cluster.stop(2).await;
     let leader = cluster.leader(&[0, 1]).await;
     let own = cluster.members[leader].id;
-    let is_closed = |m: &crate::types::Metrics| !crate::gate::is_heard(m, own);
+    let is_closed = |m: &crate::types::Metrics| !crate::gate::is_heard(m, own, &BTreeSet::new());
     cluster.wait(leader, "a closed gate", is_closed).await;
     let refused = switch(&cluster, 1 - leader, OnSiteLoss::Degrade).await;
     assert_eq!(refused, Err(ChangeError::SecondSiteAway));
@@ -138,7 +139,7 @@ async fn a_switch_to_degrade_needs_the_second_site() {
     cluster.start(2).await;
     let leader = cluster.leader(&[0, 1, 2]).await;
     let own = cluster.members[leader].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own);
+    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own, &BTreeSet::new());
     cluster.wait(leader, "an open gate", is_open).await;
     switch(&cluster, 2, OnSiteLoss::Degrade).await.unwrap();
     switch(&cluster, 2, OnSiteLoss::Degrade).await.unwrap();

@@ -1,15 +1,17 @@
 use super::{Cluster, command};
 use crate::limits::MAX_PAYLOAD_BYTES;
 use bytes::Bytes;
-use raft_api::Group;
+use raft_api::{Group, ProposeError};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_nodes_take_proposals_and_fold_the_same() {
     let mut cluster = Cluster::running(&["a", "a", "b"]).await;
     let leader = cluster.leader(&[0, 1, 2]).await;
     let own = cluster.members[leader].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own);
+    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own, &BTreeSet::new());
     cluster.wait(leader, "an open gate", is_open).await;
     for node in 0..3 {
         for n in 0..20 {
@@ -42,7 +44,7 @@ async fn the_leader_is_lost_and_nothing_acknowledged_is() {
     let mut cluster = Cluster::running(&["a", "b", "c"]).await;
     let first = cluster.leader(&[0, 1, 2]).await;
     let own = cluster.members[first].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own);
+    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own, &BTreeSet::new());
     cluster.wait(first, "an open gate", is_open).await;
     let mut acknowledged = Vec::new();
     for n in 0..30 {
@@ -53,7 +55,7 @@ async fn the_leader_is_lost_and_nothing_acknowledged_is() {
     let rest: Vec<usize> = (0..3).filter(|node| *node != first).collect();
     let second = cluster.leader(&rest).await;
     let own = cluster.members[second].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own);
+    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own, &BTreeSet::new());
     cluster.wait(second, "an open gate", is_open).await;
     for n in 0..30 {
         acknowledged.push(format!("after{n}"));
@@ -114,4 +116,84 @@ async fn a_node_that_is_alone_shows_what_it_had_shown_and_no_more() {
     assert!(group.propose(command("x")).await.is_err());
     drop(group);
     cluster.stop(0).await;
+}
+
+fn is_full(cluster: &Cluster, node: usize) -> bool {
+    let (_, journal) = cluster.machines[node].running.as_ref().unwrap();
+    journal.is_full()
+}
+
+/// Design §6: a node whose disk is full stays, says so, and goes on once there is room; nothing is acknowledged that its
+/// site does not hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_with_a_full_disk_waits_for_room() {
+    let mut cluster = Cluster::running(&["a", "a", "b"]).await;
+    cluster.leader(&[0, 1, 2]).await;
+    cluster.propose_soon(0, "first").await;
+    cluster.machines[2].disk.set_free_bytes(0);
+    let leader = cluster.leader(&[0, 1]).await;
+    let group = cluster.group(leader);
+    let refused = loop {
+        let payload = Bytes::from(vec![b'x'; 512 << 10]);
+        match tokio::time::timeout(Duration::from_secs(1), group.propose(payload)).await {
+            // Proposed before anybody knew: it waits.
+            Err(_) | Ok(Ok(_) | Err(ProposeError::NotLeader { .. })) => {}
+            Ok(Err(error)) => break error,
+        }
+    };
+    assert_eq!(refused, ProposeError::SiteGateClosed);
+    assert!(is_full(&cluster, 2) && !is_full(&cluster, leader));
+    assert_eq!(cluster.group(2).shared.failed.borrow().clone(), None);
+    // What it has can be read, and it votes: another leader comes to be, and is told too.
+    drop(group);
+    cluster.stop(leader).await;
+    cluster.leader(&[1 - leader, 2]).await;
+    cluster.start(leader).await;
+    cluster.machines[2].disk.set_free_bytes(u64::MAX);
+    cluster.propose_soon(1 - leader, "last").await;
+    let mark = cluster.group(2).read_mark().await.unwrap();
+    for node in 0..3 {
+        cluster.wait_folded(node, mark.index.unwrap()).await;
+        assert_eq!(cluster.machines[node].book.texts().last().unwrap(), "last");
+    }
+    // Nothing that needs more room has to come before that is noticed.
+    let noticed = async {
+        while is_full(&cluster, 2) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let noticed = tokio::time::timeout(super::HANG, noticed).await;
+    assert!(noticed.is_ok());
+    for node in 0..3 {
+        cluster.stop(node).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_with_a_full_disk_hands_over() {
+    let mut cluster = Cluster::running(&["a", "a", "b"]).await;
+    let leader = cluster.leader(&[0, 1, 2]).await;
+    cluster.propose_soon(0, "first").await;
+    cluster.machines[leader].disk.set_free_bytes(0);
+    let group = cluster.group(leader);
+    while !is_full(&cluster, leader) {
+        let payload = Bytes::from(vec![b'x'; 512 << 10]);
+        let _ = tokio::time::timeout(Duration::from_secs(1), group.propose(payload)).await;
+    }
+    let own = cluster.members[leader].id.0;
+    let moved = |m: &crate::types::Metrics| m.current_leader.is_some_and(|now| now != own);
+    cluster.wait(leader, "another leader", moved).await;
+    // More than fits on the full one, and it stays a member.
+    for _ in 0..40 {
+        let payload = Bytes::from(vec![b'y'; 512 << 10]);
+        while group.propose(payload.clone()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+    let failed = cluster.group(leader).shared.failed.borrow().clone();
+    assert_eq!(failed, None);
+    drop(group);
+    for node in 0..3 {
+        cluster.stop(node).await;
+    }
 }
