@@ -6,6 +6,7 @@ mod fail_nth;
 mod full_disk;
 mod golden;
 mod kept;
+mod mend;
 mod model;
 mod power_cut;
 mod props;
