@@ -5,6 +5,8 @@ mod golden;
 mod hazard;
 mod members;
 mod pure;
+mod repair;
+mod scrub;
 mod sites;
 mod snapshots;
 mod solo;
@@ -169,6 +171,7 @@ struct Cluster {
     /// The first so many machines found the group; later ones are added.
     founders: usize,
     log: LogKeeping,
+    journal: Options,
     policy: watch::Sender<OnSiteLoss>,
     twin: Option<Twin>,
 }
@@ -182,6 +185,11 @@ impl Cluster {
             listeners: Vec::new(),
             founders: sites.len(),
             log: LogKeeping::default(),
+            journal: Options {
+                segment_bytes: 16 << 20,
+                reserve_bytes: 1 << 20,
+                ..Options::default()
+            },
             policy: watch::Sender::default(),
             twin: None,
         };
@@ -233,11 +241,7 @@ impl Cluster {
             incarnation: 1,
             node: member.id,
         };
-        let options = Options {
-            segment_bytes: 16 << 20,
-            reserve_bytes: 1 << 20,
-            ..Options::default()
-        };
+        let options = self.journal.clone();
         let disk = Arc::new(machine.disk.clone());
         let (journal, _) = Journal::open(disk, Path::new("/journal"), identity, options).unwrap();
         let config = NodeConfig {
@@ -255,6 +259,7 @@ impl Cluster {
             timing: Timing {
                 gate_wait: Duration::from_millis(20),
                 propose_timeout: HANG,
+                repair_wait: Duration::from_millis(200),
                 ..Timing::default()
             },
         };
