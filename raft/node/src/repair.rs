@@ -4,7 +4,7 @@
 //! REP-2: while something is missing of a log that runs, the node neither votes nor stands for election.
 //! REP-3: what came is flushed in the journal before the shard counts as whole (MEND-2).
 //!
-//! Nobody waits for a node that is away: the others are asked in turn, again and again, at growing intervals.
+//! The others are asked all at once, again and again, at growing intervals: a node that is away keeps nobody waiting.
 
 use crate::error::NodeError;
 use crate::launch::Launcher;
@@ -13,7 +13,9 @@ use crate::off_thread;
 use crate::refetch::{self, Refetched};
 use crate::shared::Shared;
 use crate::types::Raft;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use raft_api::{LogId, NodeId, ShardId, StateMachine};
 use raft_log::{FlushDone, Journal, JournalBroken, MendError, MissingEntry, NewEntry};
 use raft_transport::Peers;
@@ -52,9 +54,15 @@ impl Repair {
     async fn mend(&self) -> Standing {
         let mut pause = REPAIR_PAUSE_MIN;
         loop {
+            if self.standing() != Standing::Missing {
+                return self.standing();
+            }
             let before = self.journal.missing(self.shard).len();
-            for node in self.peers.others() {
-                if let Err(reason) = self.mend_from(node).await {
+            // All at once: one that is away would keep us waiting.
+            let ask = |node| async move { (node, self.mend_from(node).await) };
+            let mut asked: FuturesUnordered<_> = self.peers.others().into_iter().map(ask).collect();
+            while let Some((node, answered)) = asked.next().await {
+                if let Err(reason) = answered {
                     tracing::debug!(shard = %self.shard, %node, reason, "it does not help to mend");
                 }
                 if self.standing() != Standing::Missing {
@@ -143,7 +151,12 @@ where
     let done: FlushDone = Box::new(move |result| {
         let _ = sender.send(result);
     });
-    call(done).await?.map_err(|error| error.to_string())?;
+    match call(done).await? {
+        Ok(()) => {}
+        // Another node was faster.
+        Err(MendError::NotMissing(_)) => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+    }
     let result = flushed.await.map_err(|error| error.to_string())?;
     result.map_err(|error| error.to_string())
 }
@@ -218,7 +231,7 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft, peers: Arc<Peers>) {
     let mut damages = repair.journal.watch_damages();
     loop {
         damages.borrow_and_update();
-        if repair.standing() == Standing::Missing {
+        if repair.standing() != Standing::Whole {
             raft.runtime_config().elect(false);
             if repair.mend().await == Standing::Whole {
                 raft.runtime_config().elect(true);

@@ -1,6 +1,7 @@
 //! A byte of one replica rots, in each class of frame: what the others have comes back from them, before the shard starts
 //! and while it runs; what they cannot have keeps it out, by name.
 
+use super::snapshots::far_behind;
 use super::{Cluster, SHARD, command};
 use crate::node::Twin;
 use raft_api::{Group, LogId, LogIndex};
@@ -297,4 +298,29 @@ async fn the_twin_that_mends_with_anything_is_caught() {
     let (asked, truth) = asks_the_wrong_one(Some(Twin::MendWithAnything)).await;
     assert!(asked.contains(&"never committed".to_owned()), "{asked:?}");
     assert_ne!(asked, truth);
+}
+
+/// A node that lives on a snapshot: what it adopted comes back, a part of the checkpoint does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_with_a_snapshot_rots() {
+    let mut cluster = far_behind().await;
+    cluster.start(2).await;
+    cluster.all_agree(&[0, 1, 2]).await;
+    cluster.stop(2).await;
+    let adopted = |frame: &Scanned| matches!(frame, Scanned::Adopted { .. });
+    cluster.rot(2, PAYLOAD, adopted);
+    cluster.start(2).await;
+    cluster.wait_whole(2).await;
+    assert_eq!(cluster.journal(2).stats().mended, 1);
+    cluster.agree(&[0, 1, 2], "after").await;
+    cluster.payloads_are_here(2);
+    cluster.stop(2).await;
+    let part = |frame: &Scanned| matches!(frame, Scanned::CheckpointPart { .. });
+    cluster.rot(2, PAYLOAD, part);
+    cluster.start(2).await;
+    assert!(cluster.is_out(2));
+    let hole = cluster.journal(2).holes().remove(0);
+    assert_eq!(hole.damage.meaning, Meaning::CheckpointPart);
+    cluster.agree(&[0, 1], "without it").await;
+    cluster.stop_all().await;
 }
