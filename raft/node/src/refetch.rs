@@ -1,7 +1,8 @@
 //! Asking another node for single entries by log id, and answering: what it knows to be committed, and nothing else.
 //!
-//! FETCH-1: an answer is about an index at or below the answerer's mark, and comes from what it adopted or from its log
-//! behind its checkpoint. What its log holds before that may be a tail that was never committed.
+//! FETCH-1: an answer is about an index that consensus has handed over as committed, and comes from what was adopted or
+//! from the log behind the checkpoint. What the log holds before that may be a tail that was never committed. Not the mark: it
+//! may wait for just the node that asks.
 
 use crate::limits::{MAX_APPEND_BYTES, REFETCH_MAX, REFETCH_TIMEOUT};
 use crate::off_thread;
@@ -111,7 +112,7 @@ pub(crate) async fn answer(shared: &Shared, body: Bytes) -> Result<Bytes, String
     let source = Source {
         journal: shared.journal.clone(),
         shard: shared.shard,
-        mark: *shared.mark.borrow(),
+        committed: shared.handed.borrow().map(|handed| handed.index),
         #[cfg(any(test, feature = "testing"))]
         gives_anything: shared.twin == Some(crate::node::Twin::MendWithAnything),
     };
@@ -134,7 +135,7 @@ pub(crate) async fn answer(shared: &Shared, body: Bytes) -> Result<Bytes, String
 struct Source {
     journal: Journal,
     shard: ShardId,
-    mark: Option<LogIndex>,
+    committed: Option<LogIndex>,
     #[cfg(any(test, feature = "testing"))]
     gives_anything: bool,
 }
@@ -167,7 +168,7 @@ impl Source {
         let checkpoint = journal.checkpoint(shard);
         let is_behind = checkpoint.is_none_or(|checkpoint| index > checkpoint.log_id.index);
         let is_known = is_behind || journal.is_adopted(shard, index);
-        let is_committed = is_known && Some(index) <= self.mark;
+        let is_committed = is_known && Some(index) <= self.committed;
         #[cfg(any(test, feature = "testing"))]
         let is_committed = is_committed || self.gives_anything;
         is_committed.then(|| journal.kept(shard, index).ok())?

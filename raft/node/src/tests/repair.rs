@@ -324,3 +324,49 @@ async fn what_came_with_a_snapshot_rots() {
     cluster.agree(&[0, 1], "without it").await;
     cluster.stop_all().await;
 }
+
+/// The only node of the second site has lost what nothing was acknowledged without. The gate stays shut until it is back, so
+/// the mark does not get to the entry: that it is committed must do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_the_gate_waits_for_is_mended() {
+    let mut cluster = Cluster::new(&["a", "a", "b"]).await;
+    cluster.start(0).await;
+    cluster.start(1).await;
+    let leader = cluster.leader(&[0, 1]).await;
+    cluster.start(2).await;
+    let own = cluster.members[leader].id;
+    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own);
+    cluster.wait(leader, "an open gate", is_open).await;
+    cluster.propose(leader, "before").await;
+    cluster.machines[2].disk.hold_flushes();
+    let group = cluster.group(leader);
+    tokio::spawn(async move { group.propose(command("rots")).await });
+    // Committed by the first site, and on its way to the second one's disk.
+    let last = loop {
+        let handed = *cluster.group(leader).shared.handed.borrow();
+        let last = cluster.journal(2).log_state(SHARD).last;
+        if handed > *cluster.group(leader).shared.position.lock() && last == handed {
+            break last.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    cluster.stop(0).await;
+    cluster.stop(1).await;
+    cluster.machines[2].disk.release_flushes();
+    while cluster.journal(2).flushed(SHARD) < Some(last) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    cluster.stop(2).await;
+    cluster.rot(2, PAYLOAD, is_entry(last.index));
+    for node in 0..3 {
+        cluster.start(node).await;
+    }
+    cluster.wait_whole(2).await;
+    cluster.leader(&[0, 1, 2]).await;
+    cluster.agree(&[0, 1, 2], "after").await;
+    for node in 0..3 {
+        let texts = cluster.machines[node].book.texts();
+        assert_eq!(texts, ["before", "rots", "after"], "node {node}");
+    }
+    cluster.stop_all().await;
+}
