@@ -6,7 +6,7 @@
 
 use crate::format::{FRAME_HEAD_BYTES, FrameHead, FrameKind, HEAD_AREA_BYTES, Row};
 use crate::group::{Gap, Group, group};
-use crate::lost::{Lost, lost_frames};
+use crate::lost::{Beside, Lost, lost_frames};
 use crate::walk::{Found, Walked};
 use crate::{Damage, Meaning};
 use raft_api::{LogIndex, ShardId};
@@ -103,7 +103,11 @@ pub(crate) fn judge(file: &str, bytes: &[u8], walked: &Walked, around: Around) -
                 .damages
                 .push((stretch(file, lead, None, Meaning::Stray), Concern::Nobody));
         }
-        judge_group(file, group, next, &mut judged);
+        let beside = Beside {
+            before: at.checked_sub(1).and_then(|at| groups.get(at)),
+            after: groups.get(at + 1),
+        };
+        judge_group(file, group, next, &beside, &mut judged);
         expected = Some(group.number + 1);
         last_end = group.end();
     }
@@ -165,7 +169,13 @@ fn cut_torn_tail(
 }
 
 /// A batch that something later testifies to: all that it lacks is damage.
-fn judge_group(file: &str, group: &Group, next: Option<Next>, judged: &mut Judged) {
+fn judge_group(
+    file: &str,
+    group: &Group,
+    next: Option<Next>,
+    beside: &Beside<'_>,
+    judged: &mut Judged,
+) {
     for found in &group.frames {
         judged.rows.push((row_of(found), found.sound));
         if !found.sound {
@@ -181,7 +191,7 @@ fn judge_group(file: &str, group: &Group, next: Option<Next>, judged: &mut Judge
             judged.marks.insert(row.shard, mark);
         }
     }
-    let is_short = lost_frames(file, group, head, judged);
+    let is_short = lost_frames(file, group, head, beside, judged);
     if !is_short {
         for gap in &group.gaps {
             judged.damages.push((

@@ -1,11 +1,11 @@
 //! A byte rots in one frame. What another node has as well is taken back and is there after each later start; what a peer
 //! cannot know keeps the shard out.
 
-use super::model::{DIR, close, identity, ignore, open, settle, small};
+use super::model::{DIR, close, ignore, open, settle};
 use crate::faulty_disk::FaultyDisk;
 use crate::{
-    AppendError, CheckpointPart, Disk, EntryKind, Journal, MendError, NewEntry, Options, Recovery,
-    Scanned, Writer, scan,
+    AppendError, CheckpointPart, Disk, EntryKind, Journal, MendError, NewEntry, Scanned, Writer,
+    scan,
 };
 use bytes::Bytes;
 use raft_api::{Entries, LogId, LogIndex, ShardId};
@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-const SHARD: ShardId = ShardId(1);
-const OTHER: ShardId = ShardId(2);
+pub(super) const SHARD: ShardId = ShardId(1);
+pub(super) const OTHER: ShardId = ShardId(2);
 
-fn entry(term: u64, index: u64) -> NewEntry {
+pub(super) fn entry(term: u64, index: u64) -> NewEntry {
     NewEntry {
         log_id: LogId::new(term, index),
         kind: [EntryKind::Normal, EntryKind::Membership][usize::from(index == 0)],
@@ -25,13 +25,13 @@ fn entry(term: u64, index: u64) -> NewEntry {
 }
 
 /// Writes what is queued, in a batch of its own.
-fn written(writer: &mut Writer) {
+pub(super) fn written(writer: &mut Writer) {
     settle(writer, &mut Duration::ZERO.clone());
 }
 
 /// Entries 0 to 9 of term 1, one to a batch; a vote; 10 to 12, of which 11 and 12 are truncated and come again in term 2;
 /// a purge; an adopted entry; a checkpoint in two parts that was replaced, and the one that replaced it.
-fn journal(entries_at_once: bool) -> FaultyDisk {
+pub(super) fn journal(entries_at_once: bool) -> FaultyDisk {
     let disk = FaultyDisk::default();
     let (journal, mut writer, _) = open(&disk);
     if entries_at_once {
@@ -53,7 +53,11 @@ fn journal(entries_at_once: bool) -> FaultyDisk {
     let keep = Some(LogId::new(1, 10));
     journal.truncate_after(SHARD, keep, ignore()).unwrap();
     written(&mut writer);
-    let tail = (11..14).map(|index| entry(2, index)).collect();
+    journal.append(SHARD, vec![entry(2, 11)], ignore()).unwrap();
+    if !entries_at_once {
+        written(&mut writer);
+    }
+    let tail = (12..14).map(|index| entry(2, index)).collect();
     journal.append(SHARD, tail, ignore()).unwrap();
     written(&mut writer);
     journal.purge(SHARD, LogId::new(1, 4), ignore()).unwrap();
@@ -78,7 +82,7 @@ fn journal(entries_at_once: bool) -> FaultyDisk {
 }
 
 /// Goes on until the first segment is sealed.
-fn seal_first(disk: &FaultyDisk) {
+pub(super) fn seal_first(disk: &FaultyDisk) {
     let (journal, mut writer, recovery) = open(disk);
     assert!(recovery.damages.is_empty(), "{recovery:?}");
     for index in 1..20 {
@@ -93,12 +97,12 @@ fn seal_first(disk: &FaultyDisk) {
     close(journal, writer);
 }
 
-fn first() -> PathBuf {
+pub(super) fn first() -> PathBuf {
     Path::new(DIR).join("0000000000000001.segment")
 }
 
 /// Where the frame lies that `is_it` describes, the last one of several.
-fn find(disk: &FaultyDisk, is_it: impl Fn(&Scanned) -> bool) -> u64 {
+pub(super) fn find(disk: &FaultyDisk, is_it: impl Fn(&Scanned) -> bool) -> u64 {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let mut found = None;
     scan(&disk, Path::new(DIR), |file, offset, frame| {
@@ -110,7 +114,12 @@ fn find(disk: &FaultyDisk, is_it: impl Fn(&Scanned) -> bool) -> u64 {
     found.expect("there is such a frame")
 }
 
-fn is_entry(log_id: LogId) -> impl Fn(&Scanned) -> bool {
+fn find_first(disk: &FaultyDisk, is_it: impl Fn(&Scanned) -> bool) -> u64 {
+    let found = std::cell::Cell::new(false);
+    find(disk, |frame| is_it(frame) && !found.replace(true))
+}
+
+pub(super) fn is_entry(log_id: LogId) -> impl Fn(&Scanned) -> bool {
     move |frame| matches!(frame, Scanned::Entry { shard: SHARD, log_id: at, .. } if *at == log_id)
 }
 
@@ -118,7 +127,7 @@ fn is_adopted(frame: &Scanned) -> bool {
     matches!(frame, Scanned::Adopted { .. })
 }
 
-fn is_part(at: u64) -> impl Fn(&Scanned) -> bool {
+pub(super) fn is_part(at: u64) -> impl Fn(&Scanned) -> bool {
     move |frame| matches!(frame, Scanned::CheckpointPart { log_id, .. } if log_id.index.0 == at)
 }
 
@@ -130,7 +139,7 @@ fn is_truncate(frame: &Scanned) -> bool {
     matches!(frame, Scanned::Truncate { .. })
 }
 
-fn is_purge(frame: &Scanned) -> bool {
+pub(super) fn is_purge(frame: &Scanned) -> bool {
     matches!(frame, Scanned::Purge { .. })
 }
 
@@ -147,12 +156,15 @@ enum Expect {
 use Expect::{Mends, Out, Whole};
 
 /// The payload begins 56 bytes behind the head.
-const PAYLOAD: u64 = 57;
-const HEAD: u64 = 33;
+pub(super) const PAYLOAD: u64 = 57;
+pub(super) const HEAD: u64 = 33;
 
 fn check(sound: &FaultyDisk, is_it: &dyn Fn(&Scanned) -> bool, byte: u64, expect: Expect) {
+    check_at(sound, find(sound, is_it), byte, expect);
+}
+
+fn check_at(sound: &FaultyDisk, offset: u64, byte: u64, expect: Expect) {
     let disk = sound.fork();
-    let offset = find(sound, is_it);
     disk.flip(&first(), offset + byte, 0x10);
     let (journal, mut writer, recovery) = open(&disk);
     let place = format!("byte {byte} of the frame at {offset}: {recovery:?}");
@@ -195,7 +207,7 @@ fn check(sound: &FaultyDisk, is_it: &dyn Fn(&Scanned) -> bool, byte: u64, expect
     }
 }
 
-fn mend_all(journal: &Journal, writer: &mut Writer, ids: &[(u64, u64)]) {
+pub(super) fn mend_all(journal: &Journal, writer: &mut Writer, ids: &[(u64, u64)]) {
     for (term, index) in ids {
         let right = entry(*term, *index);
         let later = NewEntry {
@@ -212,7 +224,7 @@ fn mend_all(journal: &Journal, writer: &mut Writer, ids: &[(u64, u64)]) {
     assert_eq!(journal.stats().mended, ids.len() as u64);
 }
 
-fn is_whole(journal: &Journal, place: &str) {
+pub(super) fn is_whole(journal: &Journal, place: &str) {
     assert!(!journal.has_hole(SHARD), "{place}");
     let entries = journal.history(SHARD, 0..14, usize::MAX).unwrap();
     let expect: Vec<NewEntry> = (0..14)
@@ -247,7 +259,7 @@ fn is_whole(journal: &Journal, place: &str) {
     }
 }
 
-fn go_on(journal: &Journal, writer: &mut Writer, index: u64) {
+pub(super) fn go_on(journal: &Journal, writer: &mut Writer, index: u64) {
     journal
         .append(SHARD, vec![entry(2, index)], ignore())
         .unwrap();
@@ -281,12 +293,13 @@ fn a_byte_of_the_open_segment() {
             PAYLOAD,
             Mends(&[(1, 0)]),
         );
-        // Before it was nothing: a purge up to it looks the same.
-        check(&disk, &is_entry(LogId::new(1, 0)), HEAD, Out);
+        // Only the head of a batch of its own says its term.
+        let first = [Mends(&[(1, 0)]), Out][usize::from(at_once)];
+        check(&disk, &is_entry(LogId::new(1, 0)), HEAD, first);
         check(&disk, &is_entry(LogId::new(2, 12)), HEAD, Mends(&[(2, 12)]));
         check(&disk, &is_entry(LogId::new(2, 13)), HEAD, Mends(&[(2, 13)]));
-        // The first of a term: the one before it may be of a tail that was never committed.
-        check(&disk, &is_entry(LogId::new(2, 11)), HEAD, Out);
+        let first = [Mends(&[(2, 11)]), Out][usize::from(at_once)];
+        check(&disk, &is_entry(LogId::new(2, 11)), HEAD, first);
         check(
             &disk,
             &is_entry(LogId::new(2, 11)),
@@ -301,7 +314,11 @@ fn a_byte_of_the_open_segment() {
         check(&disk, &is_part(2), PAYLOAD, Whole);
         check(&disk, &is_part(3), PAYLOAD, Out);
         check(&disk, &is_vote, PAYLOAD, Whole);
-        check(&disk, &is_vote, HEAD, Out);
+        // Each copy knows where the other one must be.
+        check(&disk, &is_vote, HEAD, Whole);
+        let first_vote = find_first(&disk, is_vote);
+        check_at(&disk, first_vote, HEAD, Whole);
+        check_at(&disk, first_vote, PAYLOAD, Whole);
         check(&disk, &is_truncate, HEAD, Out);
         check(&disk, &is_purge, HEAD, Out);
     }
@@ -324,200 +341,4 @@ fn a_byte_of_a_sealed_segment() {
     }
     check(&disk, &is_truncate, HEAD, Whole);
     check(&disk, &is_purge, HEAD, Whole);
-}
-
-fn rotten(byte: u64) -> (FaultyDisk, Journal, Writer) {
-    let disk = journal(false);
-    let offset = find(&disk, is_entry(LogId::new(1, 7)));
-    disk.flip(&first(), offset + byte, 1);
-    let (journal, writer, _) = open(&disk);
-    (disk, journal, writer)
-}
-
-/// The rotten frame's own head knows its payload's checksum.
-#[test]
-fn another_payload_under_the_same_log_id_is_refused() {
-    let (_disk, journal, writer) = rotten(PAYLOAD);
-    let with = |payload: &'static [u8], kind| NewEntry {
-        payload: Bytes::from_static(payload),
-        kind,
-        ..entry(1, 7)
-    };
-    for wrong in [
-        with(b"entry 8 of term 1", EntryKind::Normal),
-        with(b"entry 7", EntryKind::Normal),
-        with(b"entry 7 of term 1", EntryKind::Blank),
-    ] {
-        let refused = journal.mend(SHARD, vec![wrong], ignore());
-        let is_refused = matches!(refused, Err(MendError::AnotherEntry { .. }));
-        assert!(is_refused, "{refused:?}");
-    }
-    assert!(journal.has_hole(SHARD));
-    close(journal, writer);
-}
-
-/// The cluster has committed another entry where ours is missing: it goes, and all after it.
-#[test]
-fn what_was_never_committed_is_cut() {
-    let (disk, journal, mut writer) = rotten(PAYLOAD);
-    let refuse = |id| {
-        let refused = journal.cut_missing(SHARD, id, ignore());
-        assert!(refused.is_err(), "{id}");
-    };
-    // The same entry; those that are not missing, purged or not; one that is not there.
-    refuse(LogId::new(1, 7));
-    refuse(LogId::new(3, 4));
-    refuse(LogId::new(3, 6));
-    refuse(LogId::new(3, 99));
-    let committed = LogId::new(3, 7);
-    journal.cut_missing(SHARD, committed, ignore()).unwrap();
-    assert!(journal.has_hole(SHARD), "nothing counts before the flush");
-    written(&mut writer);
-    assert!(!journal.has_hole(SHARD));
-    close(journal, writer);
-    let (journal, mut writer, _) = open(&disk);
-    assert!(!journal.has_hole(SHARD));
-    assert_eq!(journal.log_state(SHARD).last, Some(LogId::new(1, 6)));
-    let next = vec![entry(3, 7)];
-    journal.append(SHARD, next, ignore()).unwrap();
-    written(&mut writer);
-    close(journal, writer);
-}
-
-/// A crash at any moment while it mends leaves the hole, or the entry.
-#[test]
-fn power_is_cut_while_it_mends() {
-    let mut outcomes = [0, 0];
-    for operation in 0.. {
-        let (disk, journal, mut writer) = rotten(HEAD);
-        disk.cut_power_at(disk.operations() + operation);
-        let mend = journal.mend(SHARD, vec![entry(1, 7)], ignore());
-        mend.unwrap();
-        written(&mut writer);
-        let is_mended = !journal.has_hole(SHARD);
-        let was_cut = disk.is_off();
-        journal.close();
-        drop(writer);
-        disk.power_on_without_luck();
-        let (journal, writer, _) = open(&disk);
-        let is_whole = !journal.has_hole(SHARD);
-        assert!(is_whole || !is_mended, "it counted before it was flushed");
-        outcomes[usize::from(is_whole)] += 1;
-        if is_whole {
-            let entries = journal.history(SHARD, 7..8, usize::MAX).unwrap();
-            assert_eq!(entries[0].payload, entry(1, 7).payload);
-        }
-        close(journal, writer);
-        if !was_cut {
-            break;
-        }
-    }
-    assert!(outcomes[0] > 0 && outcomes[1] > 0, "{outcomes:?}");
-}
-
-/// What stands in can rot as well.
-#[test]
-fn the_replacement_rots_too() {
-    let (disk, journal, mut writer) = rotten(PAYLOAD);
-    mend_all(&journal, &mut writer, &[(1, 7)]);
-    close(journal, writer);
-    let stand_in = |frame: &Scanned| matches!(frame, Scanned::Adopted { log_id, .. } if *log_id == LogId::new(1, 7));
-    disk.flip(&first(), find(&disk, stand_in) + PAYLOAD, 1);
-    let (journal, mut writer, _) = open(&disk);
-    assert_eq!(journal.missing(SHARD)[0].log_id, LogId::new(1, 7));
-    mend_all(&journal, &mut writer, &[(1, 7)]);
-    is_whole(&journal, "mended twice");
-    close(journal, writer);
-    let (journal, writer, _) = open(&disk);
-    is_whole(&journal, "after a start");
-    close(journal, writer);
-}
-
-fn unchecked(disk: &FaultyDisk) -> (Journal, Writer, Recovery) {
-    let options = Options {
-        check_at_open_bytes: 0,
-        ..small()
-    };
-    Journal::open_stepped(Arc::new(disk.clone()), Path::new(DIR), identity(), options).unwrap()
-}
-
-/// Both copies of the newest vote: the older one is no vote, also where only reading them has shown it.
-#[test]
-fn a_vote_whose_copies_are_gone_is_a_hole() {
-    let disk = journal(false);
-    let (journal, mut writer, _) = open(&disk);
-    let vote = Bytes::from_static(b"newer vote");
-    journal.save_vote(SHARD, vote, ignore()).unwrap();
-    written(&mut writer);
-    close(journal, writer);
-    seal_first(&disk);
-    let scanned: Arc<dyn Disk> = Arc::new(disk.clone());
-    let mut copies = Vec::new();
-    scan(&scanned, Path::new(DIR), |file, offset, frame| {
-        if matches!(&frame, Scanned::Vote { vote, .. } if vote == "newer vote") {
-            copies.push((Path::new(DIR).join(file), offset));
-        }
-    })
-    .unwrap();
-    assert_eq!(copies.len(), 2);
-    for (path, offset) in &copies {
-        disk.flip(path, offset + PAYLOAD, 1);
-    }
-    for (journal, writer, recovery) in [unchecked(&disk.fork()), open(&disk.fork())] {
-        assert!(journal.has_hole(SHARD), "{recovery:?}");
-        assert!(journal.missing(SHARD).is_empty());
-        assert!(!journal.has_hole(OTHER));
-        close(journal, writer);
-    }
-}
-
-/// While the journal is open, a missing entry keeps nobody from the others.
-#[test]
-fn the_scrub_finds_what_rots_while_it_runs() {
-    let disk = journal(false);
-    seal_first(&disk);
-    let offset = find(&disk, is_entry(LogId::new(1, 7)));
-    let part = find(&disk, is_part(2));
-    let (journal, mut writer, _) = open(&disk);
-    let mut scrub = journal.scrub().unwrap();
-    let mut now = Duration::ZERO;
-    let mut pass = |journal: &Journal| {
-        let before = journal.stats();
-        while journal.stats().scrub_passes == before.scrub_passes {
-            now = scrub.step(now);
-        }
-        let after = journal.stats();
-        (
-            after.scrubbed_bytes - before.scrubbed_bytes,
-            after.scrub_damages - before.scrub_damages,
-        )
-    };
-    let (bytes, damages) = pass(&journal);
-    assert_eq!(damages, 0, "{:?}", journal.damages());
-    assert!(bytes > 8192, "{bytes}");
-    let seen = journal.watch_damages();
-    disk.flip(&first(), offset + PAYLOAD, 1);
-    disk.flip(&first(), part + HEAD, 1);
-    disk.flip(&first(), 100, 1);
-    // A batch's head: nothing is lost.
-    disk.flip(&first(), 4096 + HEAD, 1);
-    assert_eq!(pass(&journal), (bytes, 4), "{:?}", journal.damages());
-    assert!(seen.has_changed().unwrap());
-    assert_eq!(journal.damages().len(), 4);
-    assert_eq!(journal.missing(SHARD)[0].log_id, LogId::new(1, 7));
-    assert_eq!(journal.holes().len(), 1);
-    assert_eq!(pass(&journal), (bytes, 0), "nothing is news twice");
-    let read = journal.history(SHARD, 7..8, usize::MAX);
-    assert!(read.is_err(), "{read:?}");
-    assert!(journal.history(SHARD, 8..9, usize::MAX).is_ok());
-    go_on(&journal, &mut writer, 14);
-    mend_all(&journal, &mut writer, &[(1, 7)]);
-    is_whole(&journal, "mended while it runs");
-    assert_eq!(journal.damages().len(), 3);
-    assert_eq!(pass(&journal).1, 0, "what is mended is no news");
-    close(journal, writer);
-    // A start that reads nothing of it finds the replacement when it meets the rotten frame.
-    let (journal, writer, _) = unchecked(&disk);
-    is_whole(&journal, "after a start");
-    close(journal, writer);
 }

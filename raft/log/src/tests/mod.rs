@@ -7,6 +7,7 @@ mod full_disk;
 mod golden;
 mod kept;
 mod mend;
+mod mend_guards;
 mod model;
 mod power_cut;
 mod props;
