@@ -2,7 +2,7 @@
 //! and while it runs; what they cannot have keeps it out, by name.
 
 use super::snapshots::far_behind;
-use super::{Cluster, SHARD, command};
+use super::{Cluster, HANG, SHARD, command};
 use crate::node::Twin;
 use raft_api::{Group, LogId, LogIndex};
 use raft_log::{Disk, Journal, Meaning, Scanned, StoredEntry, scan};
@@ -50,8 +50,18 @@ impl Cluster {
             let (running, journal) = self.machines[node].running.as_ref().unwrap();
             !journal.has_hole(SHARD) && running.group(SHARD).is_some()
         };
-        while !is_whole() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let waited = tokio::time::timeout(HANG, async {
+            while !is_whole() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        if waited.await.is_err() {
+            let journal = self.journal(node);
+            panic!(
+                "{:?}, missing: {:?}",
+                journal.holes(),
+                journal.missing(SHARD)
+            );
         }
     }
 
@@ -103,13 +113,11 @@ async fn cluster_with(twin: Option<Twin>) -> (Cluster, LogIndex) {
     let leader = cluster.leader(&[0, 1, 2]).await;
     let mut at = LogIndex(0);
     for n in 0..6 {
-        at = cluster
-            .propose(leader, &format!("entry {n}"))
-            .await
-            .log_id
-            .index;
+        let text = format!("entry {n}");
+        at = cluster.propose(leader, &text).await.log_id.index;
+        // So that each is in a batch of its own: of several heads that a batch loses, nobody can say what they were.
+        cluster.wait_folded(2, at).await;
     }
-    cluster.wait_folded(2, at).await;
     (cluster, LogIndex(at.0 - 3))
 }
 
