@@ -167,8 +167,14 @@ impl ShardState {
 
     /// An adopted entry is flushed. Returns the damages that it has mended.
     pub fn adopted(&mut self, log_id: LogId, place: Place) -> Vec<Damage> {
-        self.kept.adopt(log_id.index, place);
-        self.settle_missing()
+        let index = log_id.index;
+        self.kept.adopt(index, place);
+        if self.missing.is_empty() {
+            return Vec::new();
+        }
+        let lacks = self.missing.entries.range((index, 0)..=(index, u64::MAX));
+        let keys = lacks.map(|(key, _)| *key).collect();
+        self.settle(keys)
     }
 
     /// Forgets what is no longer missing, and returns its damages.
@@ -176,9 +182,16 @@ impl ShardState {
         if self.missing.is_empty() {
             return Vec::new();
         }
-        let before = std::mem::take(&mut self.missing.entries);
+        let keys = self.missing.entries.keys().copied().collect();
+        self.settle(keys)
+    }
+
+    fn settle(&mut self, keys: Vec<(LogIndex, u64)>) -> Vec<Damage> {
         let mut settled = Vec::new();
-        for (key, lack) in before {
+        for key in keys {
+            let Some(lack) = self.missing.entries.remove(&key) else {
+                continue;
+            };
             match self.standing(lack.segment, &lack.row) {
                 Standing::Missing | Standing::Lost => {
                     self.missing.entries.insert(key, lack);

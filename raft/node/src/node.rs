@@ -227,7 +227,14 @@ impl Node {
             self.repairs.lock().spawn(task);
             starting.push(started);
         }
-        let deadline = Instant::now() + repair_wait;
+        // A node that is alone has nobody to wait for.
+        let is_alone = self.peers.others().is_empty();
+        let deadline = Instant::now()
+            + if is_alone {
+                Duration::ZERO
+            } else {
+                repair_wait
+            };
         for started in starting {
             if let Ok(Ok(started)) = timeout_at(deadline, started).await {
                 started?;
