@@ -36,6 +36,6 @@ pub struct Stats {
     pub scrub_passes: u64,
     /// Damages that were found in doing so.
     pub scrub_damages: u64,
-    /// Frames that rotted and for which a sound one stands in now.
+    /// Frames that were missing and are no more: a sound one stands in, or their entries were cut.
     pub mended: u64,
 }
