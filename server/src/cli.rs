@@ -1,6 +1,6 @@
 //! The command line, as typed. Names are fixed by the outside interface; `--help` is their documentation.
 
-use crate::config::MemberConfig;
+use crate::config::{MemberConfig, SiteLoss};
 use crate::node_folder;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -37,6 +37,10 @@ pub enum Command {
     Status(Status),
     /// What became of a message: by its Message-ID, its receipt, or an address that it came from or went to.
     Trace(Trace),
+    /// Where an acknowledged change stands now: on which sites and nodes.
+    Receipt(Receipt),
+    /// Bring out what a lost site acknowledged and the recovered cluster does not have, from a disk that turned up.
+    Salvage(Salvage),
     /// Make a cluster; add and remove nodes; move leaders.
     Cluster(Cluster),
     /// Check a data directory offline: every frame, every reference, the views against the journal.
@@ -241,6 +245,30 @@ pub struct Trace {
 }
 
 #[derive(Args)]
+pub struct Receipt {
+    /// As an acknowledgement carried it: `<cluster.incarnation:shard:term:log_index>`, with `<>` or without.
+    pub id: String,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Args)]
+pub struct Salvage {
+    /// The data directory of a node of the lost site, or a copy of it. It is only read.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// `recovered.json` in the folder of the node that `cluster recover-site` made.
+    #[arg(long)]
+    pub recovered: PathBuf,
+    /// A folder to make: a Maildir for each account, and changes.jsonl with all other changes.
+    #[arg(long)]
+    pub to: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
 pub struct Verify {
     #[arg(long)]
     pub data: PathBuf,
@@ -264,6 +292,10 @@ pub enum ClusterAction {
     RemoveNode(ClusterRemoveNode),
     /// Move the leadership of shards to a node; it stays there for ten minutes.
     TransferLeader(ClusterTransferLeader),
+    /// Choose what happens to changes when only one site is left. Repeat it after an interruption.
+    Policy(ClusterPolicy),
+    /// Go on from one site when the other is lost: says what would be missing, then makes a new node from a stopped one.
+    RecoverSite(ClusterRecoverSite),
 }
 
 #[derive(Args)]
@@ -324,6 +356,50 @@ pub struct ClusterTransferLeader {
     pub patience: Patience,
     #[command(flatten)]
     pub server: Server,
+}
+
+#[derive(Args)]
+pub struct ClusterPolicy {
+    /// `strict`: they are refused. `degrade`: they go on, each acknowledged by one site, and health says so.
+    pub on_site_loss: SiteLoss,
+    #[command(flatten)]
+    pub patience: Patience,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Args)]
+pub struct ClusterRecoverSite {
+    /// The configuration of a node of the surviving site that is stopped; once for each.
+    #[arg(long = "survivor", required = true, value_name = "FILE")]
+    pub survivors: Vec<PathBuf>,
+    /// A node of the surviving site that is lost too, so that nothing can be read from it; once for each.
+    #[arg(long = "without", value_name = "ID")]
+    pub without: Vec<u64>,
+    /// The folder that `cluster init` or the demo made, with the authority's key.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// The new node's id: one that no node of the cluster ever had.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub id: u64,
+    /// `HOST:PORT`, where later nodes reach it; by default as the first survivor.
+    #[arg(long, value_parser = peer_address)]
+    pub peer: Option<String>,
+    /// How the lost site is kept from serving clients ever again: switched off, disks gone, network cut for good.
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    pub fenced: Option<String>,
+    /// Since when it is (RFC 3339).
+    #[arg(long, value_name = "TIME", required_unless_present = "dry_run")]
+    pub fenced_at: Option<String>,
+    /// Only say what would be missing. Changes nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask whether to go on after the verdict.
+    #[arg(long)]
+    pub yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

@@ -2,11 +2,11 @@
 
 use crate::authority::{Authority, KEY_FILE};
 use crate::cli::{
-    Cluster, ClusterAction, ClusterAddNode, ClusterInit, ClusterRemoveNode, ClusterTransferLeader,
-    Server,
+    Cluster, ClusterAction, ClusterAddNode, ClusterInit, ClusterPolicy, ClusterRemoveNode,
+    ClusterTransferLeader, Server,
 };
 use crate::client::Client;
-use crate::config::{Config, MemberConfig};
+use crate::config::{Config, MemberConfig, SiteLoss};
 use crate::identity::{hex, random, write_new};
 use crate::node_folder::{
     CONFIG_FILE, ClusterFacts, MailPorts, TOKEN_FILE, make, node_dir, port_of,
@@ -30,6 +30,8 @@ pub fn run(args: &Cluster) -> Result<()> {
         ClusterAction::AddNode(args) => add_node(args),
         ClusterAction::RemoveNode(args) => remove_node(args),
         ClusterAction::TransferLeader(args) => transfer_leader(args),
+        ClusterAction::Policy(args) => set_policy(args),
+        ClusterAction::RecoverSite(args) => crate::recover_site::run(args),
     }
 }
 
@@ -249,6 +251,29 @@ fn transfer_leader(args: &ClusterTransferLeader) -> Result<()> {
         &done,
         &format!("Node {} leads {what}.", args.to),
     );
+    Ok(())
+}
+
+fn set_policy(args: &ClusterPolicy) -> Result<()> {
+    let client = client_of(&args.server, None)?;
+    let policy = args.on_site_loss.name();
+    let steps = Steps {
+        client: &client,
+        method: "PUT",
+        path: "/admin/policy".to_owned(),
+        body: Some(json!({ "on_site_loss": policy })),
+        patience: Duration::from_secs(args.patience.wait),
+        goal: "hold it",
+        is_quiet: args.server.json,
+    };
+    let done = steps.run(|shard| shard["on_site_loss"] == policy)?;
+    let text = match args.on_site_loss {
+        SiteLoss::Strict => "When only one site is left, changes are refused.",
+        SiteLoss::Degrade => {
+            "When only one site is left, changes go on after some seconds, and health says so."
+        }
+    };
+    report(&args.server, &done, text);
     Ok(())
 }
 

@@ -76,7 +76,7 @@ pub struct ClusterConfig {
     pub members: Vec<MemberConfig>,
     /// Shards for mail, beside the control group.
     pub mail_shards: u32,
-    /// What happens to changes while only one site is left.
+    /// What happens to changes while only one site is left, in a new cluster; later: `gotthard cluster policy`.
     pub on_site_loss: SiteLoss,
     /// This node is added to a running cluster (`gotthard cluster add-node`): it founds nothing.
     pub join: bool,
@@ -87,14 +87,23 @@ pub struct ClusterConfig {
     pub key: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum SiteLoss {
     /// They are refused.
-    #[default]
     Strict,
     /// They go on, acknowledged by one site, and health says so.
+    #[default]
     Degrade,
+}
+
+impl SiteLoss {
+    pub fn name(self) -> &'static str {
+        match self {
+            SiteLoss::Strict => "strict",
+            SiteLoss::Degrade => "degrade",
+        }
+    }
 }
 
 impl From<SiteLoss> for raft_api::OnSiteLoss {

@@ -39,7 +39,7 @@ pub fn run(args: &Export) -> Result<()> {
 }
 
 /// INBOX is the top; `Work/Bills` is `.Work.Bills` (Maildir++). A dot in a name becomes `_`.
-fn maildir(top: &Path, name: &str) -> Result<PathBuf> {
+pub fn maildir(top: &Path, name: &str) -> Result<PathBuf> {
     let folder = if name == "INBOX" {
         top.to_owned()
     } else {
@@ -122,7 +122,7 @@ fn export_message(
 }
 
 /// Maildir's letters, in the order of the alphabet.
-fn flag_letters(flags: &str) -> String {
+pub fn flag_letters(flags: &str) -> String {
     let has = |name: &str| flags.split(' ').any(|flag| flag.eq_ignore_ascii_case(name));
     let table = [
         ('D', "\\Draft"),

@@ -9,7 +9,9 @@ use gateway_http::{
     Cluster, Digest, Health, HealthSource, Node, Problem, ReplicaHealth, ShardHealth,
 };
 use gateway_session::Sessions;
-use raft_api::{Group, GroupStatus, Inbound, MemberStatus, Mode, NodeId, NodeInfo, Role, ShardId};
+use raft_api::{
+    Group, GroupStatus, Inbound, MemberStatus, Mode, NodeId, NodeInfo, OnSiteLoss, Role, ShardId,
+};
 use raft_log::Journal;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -37,8 +39,9 @@ pub struct NodeHealth {
     pub incarnation: u32,
     pub node: Node,
     pub asker: raft_node::Asker,
-    /// True from when listeners are open until shutdown begins.
+    /// As configured, while no shard's log says it.
     pub on_site_loss: SiteLoss,
+    /// True from when listeners are open until shutdown begins.
     pub ready: Arc<AtomicBool>,
     pub opened_at: Instant,
     /// When each problem was first seen.
@@ -175,6 +178,16 @@ impl NodeHealth {
             }
         }
         texts
+    }
+
+    /// What may happen in any shard.
+    fn on_site_loss(&self, statuses: &[GroupStatus]) -> &'static str {
+        let written: Vec<OnSiteLoss> = statuses.iter().filter_map(|s| s.on_site_loss).collect();
+        match (written.is_empty(), written.contains(&OnSiteLoss::Degrade)) {
+            (true, _) => self.on_site_loss.name(),
+            (false, true) => SiteLoss::Degrade.name(),
+            (false, false) => SiteLoss::Strict.name(),
+        }
     }
 
     fn problems(&self, statuses: &[GroupStatus], shards: &[ShardHealth]) -> Vec<Problem> {
@@ -336,10 +349,7 @@ impl HealthSource for NodeHealth {
         Health {
             status,
             mode: mode_name(mode),
-            on_site_loss: match self.on_site_loss {
-                SiteLoss::Strict => "strict",
-                SiteLoss::Degrade => "degrade",
-            },
+            on_site_loss: self.on_site_loss(&statuses),
             cluster: self.cluster(&statuses),
             node: self.node.clone(),
             shards,

@@ -16,15 +16,21 @@ mod export;
 mod health;
 mod identity;
 mod import;
+mod in_sync;
 mod listen;
 mod membership;
 mod metrics;
 mod node_folder;
 mod outcomes;
 mod print;
+mod receipt;
+mod recover_site;
+mod salvage;
 mod serve;
 mod status;
 mod trace;
+#[cfg(feature = "twins")]
+mod twins;
 mod verify;
 
 use clap::{CommandFactory, Parser};
@@ -36,6 +42,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "twins")]
+    if let Err(error) = twins::break_on_purpose() {
+        eprintln!("gotthard: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let result = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
@@ -46,6 +57,8 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Receipt(args) => receipt::run(&args),
+        Command::Salvage(args) => salvage::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Completions { shell } => {

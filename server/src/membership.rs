@@ -9,8 +9,8 @@ use crate::node_folder::port_of;
 use futures_util::StreamExt;
 use futures_util::stream;
 use gateway_http::{
-    ClusterView, Member, MemberState, Membership, NotChanged, Progress, ReplicaHealth, ShardHealth,
-    ShardProgress,
+    ClusterView, Member, MemberState, Membership, NotChanged, OnSiteLoss, Progress, ReplicaHealth,
+    ShardHealth, ShardProgress,
 };
 use raft_api::{NodeId, NodeInfo, ShardId, SiteName};
 use raft_node::{Change, ChangeError};
@@ -61,6 +61,7 @@ fn standing(shard: &ShardHealth, node: u64) -> ShardProgress {
             Some(_) => MemberState::Learner,
         },
         behind: behind.map(|(committed, durable)| committed.saturating_sub(durable)),
+        on_site_loss: None,
         obstacle: None,
     }
 }
@@ -125,6 +126,8 @@ impl NodeMembership {
                 error @ (ChangeError::NotRunning(_)
                 | ChangeError::NoLeader
                 | ChangeError::InProgress
+                | ChangeError::NotInSync
+                | ChangeError::SecondSiteAway
                 | ChangeError::Unknown),
             ) => {
                 standing.obstacle = Some(error.to_string());
@@ -199,6 +202,18 @@ impl NodeMembership {
         };
         if self.change(&mut standing, change).await? {
             standing.state = MemberState::Absent;
+        }
+        Ok(standing)
+    }
+
+    async fn policy_step(&self, shard: &ShardHealth, policy: OnSiteLoss) -> Step {
+        let mut standing = standing(shard, self.health.node.id);
+        let change = Change::Policy(match policy {
+            OnSiteLoss::Strict => raft_api::OnSiteLoss::Strict,
+            OnSiteLoss::Degrade => raft_api::OnSiteLoss::Degrade,
+        });
+        if self.change(&mut standing, change).await? {
+            standing.on_site_loss = Some(policy);
         }
         Ok(standing)
     }
@@ -324,6 +339,19 @@ impl Membership for NodeMembership {
             shards
                 .iter()
                 .map(|shard| self.transfer_step(shard, to))
+                .collect(),
+            is_done,
+        )
+        .await
+    }
+
+    async fn set_policy(&self, policy: OnSiteLoss) -> Result<Progress, NotChanged> {
+        let (_, shards) = self.health.all_shards().await;
+        let is_done = |s: &ShardProgress| s.on_site_loss == Some(policy);
+        steps(
+            shards
+                .iter()
+                .map(|shard| self.policy_step(shard, policy))
                 .collect(),
             is_done,
         )

@@ -111,6 +111,7 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
     let mut listeners = JoinSet::new();
     let mail: Arc<dyn Mail> = service.clone();
     open_mail(&config, &sessions, &mail, &stopped, &mut listeners).await?;
+    let health_groups = groups.clone();
     let health = Arc::new(NodeHealth {
         groups,
         shards: shards.clone(),
@@ -144,6 +145,9 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
                 health: health.clone(),
                 mail_shards: config.cluster.mail_shards,
             }),
+            receipts: Arc::new(crate::receipt::NodeReceipts {
+                health: health.clone(),
+            }),
             health,
             trace,
             sessions,
@@ -155,8 +159,10 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
     ready.store(true, Ordering::Release);
     tracing::info!(node = config.node.id, site = %config.node.site, "serving");
     let flusher = tokio::spawn(flush_views(shards.clone()));
+    let lease_keeper = tokio::spawn(crate::in_sync::keep(data.clone(), health_groups));
     let end = wait_for_end(&journal, &node, &shards).await;
     flusher.abort();
+    lease_keeper.abort();
     ready.store(false, Ordering::Release);
     // Nobody may listen any more: then there is nobody to tell.
     let _ = stop.send(true);
@@ -272,7 +278,7 @@ async fn start_raft(
         peers,
         timing: Default::default(),
         wall_clock: SystemClock::wall,
-        on_site_loss: watch::channel(config.cluster.on_site_loss.into()).1,
+        on_site_loss: config.cluster.on_site_loss.into(),
         log: raft_node::LogKeeping {
             look_every: (config.limits.raft_log_entries_kept / 5).max(1),
             keep: config.limits.raft_log_entries_kept,

@@ -52,3 +52,8 @@ fn a_lost_node_is_replaced_by_a_new_one_that_has_everything() {
 fn a_new_node_gets_snapshots() {
     check("cluster.py", &["25500", "8"]);
 }
+
+#[test]
+fn a_lost_larger_site_is_recovered_from_and_salvaged() {
+    check("recover.py", &["4000"]);
+}

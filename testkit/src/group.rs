@@ -70,6 +70,7 @@ impl SoloGroup {
         let outcomes = self.shard.apply(&[Committed { log_id, payload }]);
         self.folded.send_replace(Some(log_id.index));
         Proposed {
+            sites: vec![SiteName::new("a")],
             log_id,
             outcome: outcomes.into_iter().next().unwrap_or_default(),
         }
@@ -119,6 +120,7 @@ impl Group for SoloGroup {
             mode: Mode::SingleSite,
             committed: folded,
             visible: folded,
+            on_site_loss: None,
             mode_since_ms: None,
             in_sync_until: None,
             gate_closed: false,

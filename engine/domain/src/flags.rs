@@ -3,7 +3,7 @@
 use crate::context::{Context, Step};
 use crate::keys::tag;
 use crate::messages::{existing, given_uids};
-use crate::read::record_flags;
+use crate::read::{lost_mod_seqs, record_flags};
 use crate::records::{KeywordRecord, MessageRecord};
 use crate::rows::{self, RowsError};
 use engine_events::{
@@ -11,7 +11,7 @@ use engine_events::{
     ranges_into,
 };
 use engine_types::limits::KEYWORDS_PER_MESSAGE_MAX;
-use engine_types::{Flags, SystemFlag, Uid, UidSet};
+use engine_types::{Flags, ModSeq, SystemFlag, Uid, UidSet};
 
 /// A message whose flags are already as asked is not changed and keeps its MODSEQ.
 pub(crate) fn change(cx: &mut Context<'_>, event: &FlagsChanged) -> Step<EventOutcome> {
@@ -19,13 +19,14 @@ pub(crate) fn change(cx: &mut Context<'_>, event: &FlagsChanged) -> Step<EventOu
     let mode = FlagMode::try_from(event.mode).map_err(|_| Refusal::Invalid)?;
     let given = flags_from(event.flags.as_ref().unwrap_or(&FlagSet::default()));
     let mut record = cx.mailbox(event.mailbox)?;
+    let lost = lost_mod_seqs(&record);
+    let since = event
+        .unchanged_since
+        .map(|since| lost.known(ModSeq(since)).0);
     let mut plan: Vec<(u32, MessageRecord, Flags, Flags)> = Vec::new();
     let mut modified = UidSet::new();
     for (uid, message) in existing(cx, event.mailbox, &uids)? {
-        if event
-            .unchanged_since
-            .is_some_and(|since| message.mod_seq > since)
-        {
+        if since.is_some_and(|since| message.mod_seq > since) {
             modified.insert(Uid(uid));
             continue;
         }

@@ -7,7 +7,7 @@ use crate::outcomes::Ids;
 use crate::quarantine::{self, Met};
 use crate::records::{AccountRecord, ShardRecord};
 use crate::rows::{self, Rows, RowsError, RowsMut};
-use crate::{account, chunks, directory, flags, mailbox, messages, outcomes};
+use crate::{account, chunks, directory, flags, mailbox, messages, outcomes, recovered};
 use engine_events::limits::EVENTS_PER_COMMAND_MAX;
 use engine_events::{Event, EventOutcome, Kind, Outcome, Payload, Refusal};
 use engine_types::{AccountId, CommandId, MailboxId, ModSeq, UnixMillis};
@@ -148,6 +148,12 @@ impl Run<'_> {
             Kind::BodyChunkStored(_) => {
                 chunks::keep(rows, self.at.shard, self.at.index, &mut self.shard);
                 return Ok(EventOutcome::done());
+            }
+            Kind::ShardRecovered(event) => {
+                let shard = &mut self.shard;
+                let (outcome, jumped) = recovered::apply(rows, self.at.shard, shard, event)?;
+                self.touched.extend(jumped);
+                return Ok(outcome);
             }
             _ => {}
         }

@@ -19,6 +19,7 @@ mod outcomes;
 mod quarantine;
 pub mod read;
 mod records;
+mod recovered;
 mod references;
 mod rows;
 mod tombstones;

@@ -37,5 +37,14 @@ pub const THREAD_KEYS_MAX: usize = 256;
 pub const IMPORTED_UID_VALIDITY_MAX: u32 = 0xf000_0000;
 /// One message, in octets: keeps sums far from overflow. The door's own bound is much lower.
 pub const MESSAGE_BYTES_MAX: u64 = 1 << 40;
+/// How far UIDNEXT jumps when a shard is recovered from one site: more messages than a mailbox gets between the loss of
+/// the link and that of the site, and few enough for two thousand recoveries.
+pub const UID_JUMP: u32 = 1 << 20;
+/// MODSEQs have 63 bits (RFC 7162 §7).
+pub const MOD_SEQ_JUMP: u64 = 1 << 32;
+/// Mailbox ids and email ids, of 64 bits.
+pub const EMAIL_JUMP: u64 = 1 << 32;
+/// UIDVALIDITY begins at the clock's seconds, so this is most of a day.
+pub const UID_VALIDITY_JUMP: u32 = 1 << 16;
 /// Minutes of a zone's offset: RFC 5322 §3.3 has four digits, up to 99 hours 59.
 pub const ZONE_MINUTES_MAX: u32 = 99 * 60 + 59;

@@ -19,6 +19,9 @@ pub(crate) struct ShardRecord {
     /// Rows of quarantine; spares a look for each event.
     #[prost(uint32, tag = "4")]
     pub quarantined: u32,
+    /// Of the newest recovery from one site; 0: there was none.
+    #[prost(uint32, tag = "5")]
+    pub incarnation: u32,
 }
 
 /// The entry that met a breach. No more: what else could be said differs from build to build.
@@ -114,6 +117,12 @@ pub(crate) struct MailboxRecord {
     /// Tombstones up to this MODSEQ may be gone; only rises.
     #[prost(uint64, tag = "11")]
     pub tombstone_floor: u64,
+    /// MODSEQs above this and up to `lost_upto` may have been given by a site that was lost: a client that holds one
+    /// has seen what never was here.
+    #[prost(uint64, tag = "12")]
+    pub lost_after: u64,
+    #[prost(uint64, tag = "13")]
+    pub lost_upto: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]

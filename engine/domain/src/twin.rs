@@ -1,6 +1,10 @@
-//! Rules broken on purpose, on one thread, to prove that a simulation sees it.
+//! Rules broken on purpose, to prove that tests see it: on one thread, where a simulation runs, or in a whole process, for
+//! trials of the real program.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
+
+static EVERYWHERE: OnceLock<Twin> = OnceLock::new();
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Twin {
@@ -19,6 +23,11 @@ pub fn break_on_purpose(twin: Option<Twin>) {
     TWIN.set(twin);
 }
 
+/// On all threads, for as long as the process lives. The first call counts.
+pub fn break_everywhere(twin: Twin) {
+    let _ = EVERYWHERE.set(twin);
+}
+
 pub(crate) fn is(twin: Twin) -> bool {
-    TWIN.get() == Some(twin)
+    TWIN.get().or(EVERYWHERE.get().copied()) == Some(twin)
 }

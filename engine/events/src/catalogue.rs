@@ -297,3 +297,13 @@ pub struct MessagesExpunged {
     #[prost(bool, tag = "3")]
     pub only_deleted: bool,
 }
+
+// ---- a shard: 50 to 59 -----------------------------------------------------------------------------------------
+
+/// The shard goes on from what the nodes of one site had. Every number that a client can hold jumps.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct ShardRecovered {
+    /// Refused unless it is higher than before.
+    #[prost(uint32, tag = "1")]
+    pub incarnation: u32,
+}

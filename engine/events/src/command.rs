@@ -37,7 +37,7 @@ pub struct Event {
     /// Numbers 10 to 99: see `catalogue.rs`. An unknown kind stops the fold.
     #[prost(
         oneof = "event::Kind",
-        tags = "10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23, 24, 25, 26, 30, 31, 32, 33, 34, 35"
+        tags = "10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23, 24, 25, 26, 30, 31, 32, 33, 34, 35, 50"
     )]
     pub kind: Option<event::Kind>,
 }
@@ -87,6 +87,8 @@ pub mod event {
         MessagesCopied(c::MessagesCopied),
         #[prost(message, tag = "35")]
         MessagesExpunged(c::MessagesExpunged),
+        #[prost(message, tag = "50")]
+        ShardRecovered(c::ShardRecovered),
     }
 }
 

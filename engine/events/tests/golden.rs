@@ -9,7 +9,7 @@ use engine_events::{
     AddressRemoved, AddressSet, AddressTarget, Block, BodyChunkStored, BodyStored, Codec, Command,
     CredentialSet, DomainSet, Event, FlagMode, FlagsChanged, Kind, MailboxCreated, MailboxDeleted,
     MailboxRenamed, MessageAppended, MessagesCopied, MessagesExpunged, Payload, QuotaSet,
-    SubscriptionSet, UidRanges, flags_into, ranges_into,
+    ShardRecovered, SubscriptionSet, UidRanges, flags_into, ranges_into,
 };
 use engine_types::{AccountId, CommandId, Flag, Flags, Uid, UidSet, UnixMillis};
 use prost::Message;
@@ -290,6 +290,11 @@ fn known_tags() -> BTreeSet<u32> {
     (3..1_000).filter(is_known).collect()
 }
 
+fn shard_recovered() -> Vec<Row> {
+    let recovered = Kind::ShardRecovered(ShardRecovered { incarnation: 2 });
+    vec![(recovered, "2209080710039203020802")]
+}
+
 #[test]
 fn every_kind_has_its_bytes() {
     let mut rows = directory();
@@ -301,6 +306,7 @@ fn every_kind_has_its_bytes() {
         flags_changed,
         messages_copied,
         messages_expunged,
+        shard_recovered,
     ] {
         rows.extend(more());
     }

@@ -118,7 +118,7 @@ fn hash_of<'a>(pieces: impl IntoIterator<Item = &'a Bytes>) -> u128 {
 }
 
 /// Reads a body back and checks it against its hash: what leaves here is what came in, octet by octet.
-pub(crate) fn read(entries: &dyn Entries, handle: &BodyHandle) -> Result<Content, Refusal> {
+pub fn read(entries: &dyn Entries, handle: &BodyHandle) -> Result<Content, Refusal> {
     let shard = ShardId(handle.shard);
     let place = |what: &str| {
         Refusal::Damaged(format!(

@@ -249,7 +249,7 @@ impl Service {
                 .map_err(|_| Refusal::OutcomeUnknown)?,
             uid_validity: UidValidity(appended.uid_validity),
             uid: Uid(appended.uid),
-            receipt: self.receipt(shard, submitted.log_id),
+            receipt: self.receipt(shard, submitted),
         })
     }
 }
@@ -348,7 +348,7 @@ fn log_delivery(peer: &Peer, id: &str, body: &Body, delivery: &Delivery, answers
     let session = &peer.session;
     for (recipient, results) in delivery.recipients.iter().zip(answers) {
         for (target, result) in recipient.targets.iter().zip(results) {
-            let receipt = result.as_ref().map_or("", |to| to.receipt.as_str());
+            let receipt = result.as_ref().map_or("", |to| to.receipt.id.as_str());
             let refusal = result.as_ref().err().map(ToString::to_string);
             tracing::debug!(
                 event = "delivery", %session, id, receipt, message_id = ?body.message_id, account = %target.name, refusal

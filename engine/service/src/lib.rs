@@ -28,5 +28,6 @@ pub use api::admin::*;
 pub use api::mail::*;
 pub use api::message_bytes::*;
 pub use api::refusal::*;
+pub use body::read as read_body;
 pub use engine_events::{Addr, BodyPart, Disposition, Envelope, Facts, Param, PartKind};
 pub use service::{Parts, Service};

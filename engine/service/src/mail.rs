@@ -6,7 +6,7 @@ use crate::service::{Home, rows_failed};
 use crate::{
     AppendRequest, AppendedTo, BodyHandle, Changes, Content, CopiedTo, Delivered, Delivery,
     FlagMode, Freshness, LoginError, Mail, MailboxEntry, MailboxStatus, MessageRow, Opened, Peer,
-    Principal, Recipient, RecipientError, Refusal, Service, Stored, body,
+    Principal, Receipt, Recipient, RecipientError, Refusal, Service, Stored, body,
 };
 use async_trait::async_trait;
 use engine_domain::{log_time, read};
@@ -26,7 +26,7 @@ impl Service {
         peer: &Peer,
         who: &Principal,
         kind: Kind,
-    ) -> Result<OutcomeKind, Refusal> {
+    ) -> Result<(OutcomeKind, Receipt), Refusal> {
         let Home {
             shard,
             account,
@@ -35,10 +35,11 @@ impl Service {
         let limit = limit_of(&kind);
         let events = vec![Event::new(account, epoch, kind)];
         let submitted = self.submit(shard, account, &peer.session, events).await?;
-        submitted.event(0).cloned().map_err(|refusal| match limit {
+        let outcome = submitted.event(0).cloned().map_err(|refusal| match limit {
             Some(limit) if matches!(refusal, Refusal::Limit(_)) => Refusal::Limit(limit),
             _ => refusal,
-        })
+        })?;
+        Ok((outcome, self.receipt(shard, &submitted)))
     }
 
     async fn copy_or_move(
@@ -48,7 +49,7 @@ impl Service {
         event: ev::MessagesCopied,
     ) -> Result<CopiedTo, Refusal> {
         let kind = Kind::MessagesCopied(event);
-        let OutcomeKind::Copied(copied) = self.change(peer, who, kind).await? else {
+        let (OutcomeKind::Copied(copied), receipt) = self.change(peer, who, kind).await? else {
             return mismatch();
         };
         let from = uids(copied.from.as_ref());
@@ -60,6 +61,7 @@ impl Service {
             mailbox: MailboxId(copied.mailbox),
             uid_validity: UidValidity(copied.uid_validity),
             uids: from.iter().zip(to.iter()).collect::<Vec<(Uid, Uid)>>(),
+            receipt,
         })
     }
 }
@@ -142,7 +144,7 @@ impl Mail for Service {
             uid_validity: 0,
             subscribed: false,
         });
-        match self.change(peer, who, kind).await? {
+        match self.change(peer, who, kind).await?.0 {
             OutcomeKind::Mailbox(made) => Ok(MailboxId(made.mailbox)),
             _ => mismatch(),
         }
@@ -294,13 +296,14 @@ impl Mail for Service {
             flags: Some(ev::flags_into(flags)),
             unchanged_since: unchanged_since.map(|since| since.0),
         });
-        let OutcomeKind::Flags(stored) = self.change(peer, who, kind).await? else {
+        let (OutcomeKind::Flags(stored), receipt) = self.change(peer, who, kind).await? else {
             return mismatch();
         };
         Ok(Stored {
             changed: self::uids(stored.changed.as_ref()),
             modified: self::uids(stored.modified.as_ref()),
             mod_seq: (stored.mod_seq > 0).then_some(ModSeq(stored.mod_seq)),
+            receipt,
         })
     }
 
@@ -351,7 +354,7 @@ impl Mail for Service {
             uids: Some(ev::ranges_into(uids.unwrap_or(&every))),
             only_deleted: true,
         });
-        let OutcomeKind::Expunged(expunged) = self.change(peer, who, kind).await? else {
+        let (OutcomeKind::Expunged(expunged), _) = self.change(peer, who, kind).await? else {
             return mismatch();
         };
         let gone = self::uids(expunged.uids.as_ref());

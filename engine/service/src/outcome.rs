@@ -2,11 +2,12 @@
 
 use crate::Refusal;
 use engine_events::{Outcome, OutcomeKind, Refusal as Folded};
-use raft_api::LogId;
+use raft_api::{LogId, SiteName};
 
 /// A command that is committed and folded: its place and what became of each of its events.
 pub(crate) struct Submitted {
     pub log_id: LogId,
+    pub sites: Vec<SiteName>,
     pub outcome: Outcome,
 }
 

@@ -23,6 +23,7 @@ fn status(row: MailboxRow) -> MailboxStatus {
         deleted: row.deleted,
         size: row.size,
         highest_mod_seq: row.highest_mod_seq,
+        lost: row.lost,
     }
 }
 

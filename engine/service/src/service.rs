@@ -2,7 +2,8 @@
 
 use crate::limits::KEYWORDS_SHOWN_MAX;
 use crate::login::Logins;
-use crate::{Mail, Principal, Refusal};
+use crate::outcome::Submitted;
+use crate::{Mail, Principal, Receipt, Refusal};
 use engine_domain::{RowsError, read};
 use engine_replica::{Clock, Shard, View};
 use engine_types::{AccountId, Address, CommandId, ModSeq, UnixMillis};
@@ -132,11 +133,14 @@ impl Service {
         }
     }
 
-    pub(crate) fn receipt(&self, shard: ShardId, log_id: raft_api::LogId) -> String {
-        format!(
-            "<{}.{}:{shard}:{}:{}>",
-            self.parts.cluster_id, self.parts.incarnation, log_id.term.0, log_id.index.0
-        )
+    pub(crate) fn receipt(&self, shard: ShardId, submitted: &Submitted) -> Receipt {
+        let (term, index) = (submitted.log_id.term, submitted.log_id.index);
+        let (cluster, incarnation) = (&self.parts.cluster_id, self.parts.incarnation);
+        let sites: Vec<&str> = submitted.sites.iter().map(|site| &*site.0).collect();
+        Receipt {
+            id: format!("<{cluster}.{incarnation}:{shard}:{}:{index}>", term.0),
+            sites: sites.join(","),
+        }
     }
 
     /// Octets that a message may have, and none that is NUL (RFC 9051 §4.3, RFC 5321 §2.3.8 by custom).

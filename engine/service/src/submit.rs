@@ -111,6 +111,7 @@ impl Service {
                     return Outcome::decode_outcome(&proposed.outcome)
                         .map(|outcome| Submitted {
                             log_id: proposed.log_id,
+                            sites: proposed.sites,
                             outcome,
                         })
                         .map_err(|_| Refusal::OutcomeUnknown);

@@ -50,3 +50,21 @@ impl Uid {
     pub const MIN: Uid = Uid(1);
     pub const MAX: Uid = Uid(u32::MAX);
 }
+
+/// MODSEQs that a lost site may have given, above `after` and up to `upto`; equal if there are none. Clients may hold
+/// them, and no state that is here belongs to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostModSeqs {
+    pub after: ModSeq,
+    pub upto: ModSeq,
+}
+
+impl LostModSeqs {
+    /// What a client that holds `mod_seq` can be taken to know: nothing, if it was lost.
+    pub fn known(&self, mod_seq: ModSeq) -> ModSeq {
+        match self.after < mod_seq && mod_seq < self.upto {
+            true => ModSeq(0),
+            false => mod_seq,
+        }
+    }
+}

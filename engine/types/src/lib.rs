@@ -14,8 +14,8 @@ mod uid_set;
 pub use address::{Address, AddressError, Domain};
 pub use flags::{Flag, FlagError, Flags, Keyword, SystemFlag};
 pub use ids::{
-    AccountId, ByteCount, CommandId, EmailId, MailboxId, ModSeq, SeqNum, Uid, UidValidity,
-    UnixMillis,
+    AccountId, ByteCount, CommandId, EmailId, LostModSeqs, MailboxId, ModSeq, SeqNum, Uid,
+    UidValidity, UnixMillis,
 };
 pub use mailbox_name::{MailboxName, MailboxNameError, SpecialUse};
 pub use uid_set::UidSet;

@@ -11,6 +11,7 @@ mod health;
 pub mod limits;
 mod membership;
 mod messages;
+mod receipt;
 mod router;
 mod sessions;
 mod trace;
@@ -19,7 +20,8 @@ pub use health::{
     Cluster, Digest, Health, HealthSource, Node, Problem, ReplicaHealth, ShardHealth,
 };
 pub use membership::{
-    ClusterView, Member, MemberState, Membership, NotChanged, Progress, ShardProgress,
+    ClusterView, Member, MemberState, Membership, NotChanged, OnSiteLoss, Progress, ShardProgress,
 };
+pub use receipt::{ReceiptRefused, ReceiptSource, ReceiptView};
 pub use router::{AdminParts, serve};
 pub use trace::{Trace, TraceRefused, TraceSource, TracedNode};

@@ -1,4 +1,4 @@
-//! `/admin/cluster`, `/admin/nodes` and `/admin/leader`: what `gotthard cluster` calls, again and again until all is
+//! `/admin/cluster`, `/admin/nodes`, `/admin/leader` and `/admin/policy`: what `gotthard cluster` calls, again and again until all is
 //! done. Each call goes one step in every shard, and a step that is made already is a success.
 
 use crate::failure::Failure;
@@ -44,8 +44,19 @@ pub struct ShardProgress {
     pub state: MemberState,
     /// Of a learner or voter: entries that it has not yet on stable storage; `null`: not known.
     pub behind: Option<u64>,
+    /// What the shard's log says of the policy; only where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_site_loss: Option<OnSiteLoss>,
     /// What stands in the way now; the next call tries again.
     pub obstacle: Option<String>,
+}
+
+/// What happens to changes when only one site is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnSiteLoss {
+    Strict,
+    Degrade,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -77,6 +88,8 @@ pub trait Membership: Send + Sync + 'static {
     async fn remove(&self, node: u64, leave_site: bool) -> Result<Progress, NotChanged>;
     /// Until the node leads the shard, or all of them.
     async fn transfer(&self, shard: Option<u32>, to: u64) -> Result<Progress, NotChanged>;
+    /// Until every shard's log says so.
+    async fn set_policy(&self, policy: OnSiteLoss) -> Result<Progress, NotChanged>;
 }
 
 #[derive(Deserialize)]
@@ -90,6 +103,12 @@ pub struct RemoveOptions {
 pub struct NewLeader {
     shard: Option<u32>,
     to: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPolicy {
+    on_site_loss: OnSiteLoss,
 }
 
 pub async fn cluster(State(parts): State<Arc<AdminParts>>) -> Json<ClusterView> {
@@ -117,4 +136,11 @@ pub async fn transfer(
     Json(new): Json<NewLeader>,
 ) -> Result<Json<Progress>, Failure> {
     Ok(Json(parts.membership.transfer(new.shard, new.to).await?))
+}
+
+pub async fn set_policy(
+    State(parts): State<Arc<AdminParts>>,
+    Json(new): Json<NewPolicy>,
+) -> Result<Json<Progress>, Failure> {
+    Ok(Json(parts.membership.set_policy(new.on_site_loss).await?))
 }

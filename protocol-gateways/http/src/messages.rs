@@ -148,6 +148,8 @@ pub async fn import(
     };
     Ok((
         StatusCode::CREATED,
-        Json(json!({ "uid": appended.uid.0, "receipt": appended.receipt })),
+        Json(
+            json!({ "uid": appended.uid.0, "receipt": appended.receipt.id, "sites": appended.receipt.sites }),
+        ),
     ))
 }

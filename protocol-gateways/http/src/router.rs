@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::limits::{DRAIN_MAX, IMPORT_SLACK_BYTES, JSON_BYTES_MAX};
 use crate::{
-    HealthSource, Membership, TraceSource, accounts, addresses, health, membership, messages,
-    sessions, trace,
+    HealthSource, Membership, ReceiptSource, TraceSource, accounts, addresses, health, membership,
+    messages, receipt, sessions, trace,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -26,6 +26,7 @@ pub struct AdminParts {
     pub membership: Arc<dyn Membership>,
     pub sessions: Sessions,
     pub trace: Arc<dyn TraceSource>,
+    pub receipts: Arc<dyn ReceiptSource>,
     /// The bearer token of `/admin`. Never logged.
     pub token: String,
 }
@@ -47,7 +48,9 @@ fn router(parts: Arc<AdminParts>) -> Router {
         .route("/nodes", post(membership::add))
         .route("/nodes/{node}", delete(membership::remove))
         .route("/leader", post(membership::transfer))
+        .route("/policy", put(membership::set_policy))
         .route("/trace", get(trace::trace))
+        .route("/receipt", get(receipt::receipt))
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", delete(sessions::kick))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))

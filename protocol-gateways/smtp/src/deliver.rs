@@ -85,7 +85,7 @@ impl Outcome<'_> {
         for (number, target) in recipient.targets.iter().enumerate() {
             let to = results.get(number).and_then(|result| result.as_ref().ok());
             info!(
-                receipt = to.map(|to| to.receipt.as_str()),
+                receipt = to.map(|to| to.receipt.id.as_str()),
                 message_id = self.message_id,
                 sender = self.sender,
                 recipient = &*recipient.as_given,

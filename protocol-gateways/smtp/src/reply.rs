@@ -92,15 +92,14 @@ pub fn outcome(
     }
 }
 
-/// `250 2.0.0 <receipt> stored in FOLDER`, and how many others have it.
+/// `250 2.0.0 <receipt> sites=a,b stored in FOLDER`, and how many others have it.
 fn delivered(to: &AppendedTo, others: usize) -> Reply {
-    let receipt = to.receipt.trim_matches(['<', '>']);
     let more = match others {
         0 => String::new(),
         1 => " and for 1 other account".to_owned(),
         many => format!(" and for {many} other accounts"),
     };
-    let text = format!("<{receipt}> stored in {}", to.mailbox_name);
+    let text = format!("{} stored in {}", to.receipt, to.mailbox_name);
     format!("250 2.0.0 {}{more}", printable(&text)).into()
 }
 

@@ -1,7 +1,7 @@
 //! The two sides of a Raft group: what the engine asks of it (`Group`), what it asks of the engine
 //! (`StateMachine`), and how entries are read back (`Entries`).
 
-use crate::{GroupStatus, LogId, LogIndex, NodeId, ShardId};
+use crate::{GroupStatus, LogId, LogIndex, NodeId, ShardId, SiteName};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ pub struct Proposed {
     pub log_id: LogId,
     /// What the leader's `StateMachine::apply` returned for the entry.
     pub outcome: Bytes,
+    /// Sites that had the entry on stable storage when it was acknowledged, ascending.
+    pub sites: Vec<SiteName>,
 }
 
 /// Why a proposal has no outcome. The first three are true refusals: nothing was written.

@@ -59,6 +59,8 @@ pub struct GroupStatus {
     pub committed: Option<LogIndex>,
     /// The mark: what may be shown and acknowledged.
     pub visible: Option<LogIndex>,
+    /// What the log says that the operator wants; `None`: not written down yet.
+    pub on_site_loss: Option<OnSiteLoss>,
     /// When the leader decided on the mode, by its clock, in milliseconds since 1970; `None`: since the beginning.
     pub mode_since_ms: Option<u64>,
     /// Outside the leader's site, in a cluster of two sites: until when, by this node's clock, nothing was acknowledged

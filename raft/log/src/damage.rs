@@ -155,15 +155,12 @@ impl Journal {
             .collect();
         let mut all = Vec::new();
         for sequence in sealed {
-            let (disk, dir, identity) = {
+            let (disk, dir) = {
                 let allocator = self.shared().allocator.lock();
-                (
-                    Arc::clone(&allocator.disk),
-                    allocator.dir.clone(),
-                    allocator.identity,
-                )
+                (Arc::clone(&allocator.disk), allocator.dir.clone())
             };
-            let damages = check_file(&*disk, &dir, identity, sequence)?;
+            let seed = self.shared().readers.eras.seed(sequence);
+            let damages = check_file(&*disk, &dir, seed, sequence)?;
             all.extend(damages.iter().map(|(damage, _)| damage.clone()));
             self.shared().note(damages);
         }

@@ -1,7 +1,7 @@
 //! The heads of all segments: whose journal it is, before anything else of it is believed.
 
 use crate::format::{HEAD_AREA_BYTES, HeadCopies, SegmentHead, segment_name};
-use crate::{Disk, DiskFile, Identity, OpenError};
+use crate::{Disk, DiskFile, OpenError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,27 +59,4 @@ pub(crate) fn read_heads(
         });
     }
     Ok(heads)
-}
-
-pub(crate) fn agree_on_identity(
-    dir: &Path,
-    heads: &[HeadRead],
-    expected: Option<Identity>,
-) -> Result<Identity, OpenError> {
-    let mut identity = expected;
-    for head in heads {
-        let HeadCopies::Sound(found, _) = head.copies else {
-            continue;
-        };
-        let expected = *identity.get_or_insert(found.identity);
-        if found.identity != expected {
-            return Err(OpenError::OtherIdentity {
-                found: Box::new(found.identity),
-                expected: Box::new(expected),
-            });
-        }
-    }
-    identity.ok_or_else(|| OpenError::NoIdentity {
-        dir: dir.display().to_string(),
-    })
 }

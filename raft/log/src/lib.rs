@@ -5,8 +5,10 @@
 //! Read first: `docs/formats/journal.md`, then `changes.rs` (the calls), `writer.rs` (the order), `judge.rs` (torn or rotten).
 
 mod changes;
+mod copy;
 mod damage;
 mod disk;
+mod eras;
 mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty_disk;
@@ -45,8 +47,10 @@ mod tests;
 mod walk;
 mod writer;
 
+pub use copy::{copy, hold, owner};
 pub use damage::{Damage, Hole, Meaning};
 pub use disk::{Disk, DiskFile, DiskLock};
+pub use eras::succeed;
 pub use error::{AppendError, JournalBroken, OpenError};
 pub use journal::{Expected, Journal};
 pub use kept::{Checkpoint, CheckpointPart};
@@ -60,6 +64,6 @@ pub use recover::{Cut, Recovery};
 pub use scrub::Scrub;
 pub use shard_log::ShardLog;
 pub use stats::Stats;
-#[cfg(any(test, feature = "testing"))]
-pub use writer::Twin;
 pub use writer::{Step, Writer};
+#[cfg(any(test, feature = "testing"))]
+pub use writer::{Twin, break_everywhere};

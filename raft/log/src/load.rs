@@ -1,8 +1,9 @@
 //! Reads a journal's folder without changing it: which segments there are, what they hold, what is damaged, and what
 //! recovery has to clean up.
 
+use crate::eras::Eras;
 use crate::format::{HEAD_AREA_BYTES, HeadCopies, Row, Seed, parse_segment_name, segment_name};
-use crate::heads::{HeadRead, agree_on_identity, read_heads};
+use crate::heads::{HeadRead, read_heads};
 use crate::judge::{Around, Concern, Judged, Next, judge, stretch};
 use crate::replay::Replay;
 use crate::sealed::{Damages, SealedBy, check_frames, head_damages, read_footer};
@@ -56,6 +57,8 @@ pub(crate) struct Zero {
 pub(crate) struct Loaded {
     /// `None`: there is no journal here yet.
     pub identity: Option<Identity>,
+    /// Of all segments; there once they are loaded.
+    pub eras: Option<Eras>,
     pub replay: Replay,
     pub marks: BTreeMap<ShardId, LogIndex>,
     pub tail: Option<Tail>,
@@ -110,30 +113,27 @@ pub(crate) fn load(disk: &dyn Disk, dir: &Path, how: &How) -> Result<Loaded, Ope
         loaded.reserve.push((name, bytes));
     }
     let heads = read_heads(disk, dir, &sequences)?;
-    let identity = agree_on_identity(dir, &heads, how.identity)?;
+    let eras = Eras::agree(dir, &heads, how.identity)?;
     loaded.identity = heads
         .iter()
         .any(|head| head.copies != HeadCopies::Damaged)
-        .then_some(identity);
+        .then_some(eras.owner());
     let mut segments = Vec::new();
     for head in heads {
-        let segment = read_segment(head, identity, &mut loaded)?;
+        let segment = read_segment(head, &eras, &mut loaded)?;
         sort_in(segment, &mut loaded, &mut segments);
     }
     if !segments.is_empty() {
-        loaded.identity = Some(identity);
+        loaded.identity = Some(eras.owner());
     }
+    loaded.eras = Some(eras);
     replay_segments(&segments, how, &mut loaded)?;
     Ok(loaded)
 }
 
-fn read_segment(
-    head: HeadRead,
-    identity: Identity,
-    loaded: &mut Loaded,
-) -> Result<Segment, OpenError> {
+fn read_segment(head: HeadRead, eras: &Eras, loaded: &mut Loaded) -> Result<Segment, OpenError> {
     let name = segment_name(head.sequence);
-    let seed = Seed::new(&identity, head.sequence);
+    let seed = eras.seed(head.sequence);
     let content = match read_footer(&*head.file, head.bytes, seed) {
         Some(sealed) => Content::Sealed(sealed),
         None => {

@@ -1,5 +1,6 @@
 //! Checks a whole journal that nobody has open, and shows every sound frame in order. Changes nothing.
 
+use crate::eras::Eras;
 use crate::format::{FrameKind, Row};
 use crate::load::{How, Loaded, load};
 use crate::place::Spot;
@@ -111,7 +112,8 @@ pub fn scan(
             dir: dir.display().to_string(),
         });
     };
-    let readers = Readers::new(Arc::clone(disk), dir, identity);
+    let eras = loaded.eras.clone().unwrap_or(Eras::of(identity));
+    let readers = Readers::new(Arc::clone(disk), dir, eras);
     find_votes(&mut loaded, &readers);
     let frames = visit_frames(&loaded, &readers, &mut visit);
     Ok(report(identity, frames, &loaded))

@@ -3,6 +3,7 @@
 //! After a kill, frames that were never flushed are still readable. Whoever reported them as durable would vote with
 //! entries that the next power cut takes away; so files and folder are flushed first.
 
+use crate::eras::Eras;
 use crate::format::{FrameKind, HEAD_AREA_BYTES, Seed, segment_name};
 use crate::load::{How, Loaded, Tail, load};
 use crate::log_end::{Current, LogEnd};
@@ -83,7 +84,8 @@ pub(crate) fn open(
         ..Recovery::default()
     };
     clean_up(&*disk, dir, &mut loaded)?;
-    let readers = Readers::new(Arc::clone(&disk), dir, identity);
+    let eras = loaded.eras.clone().unwrap_or(Eras::of(identity));
+    let readers = Readers::new(Arc::clone(&disk), dir, eras);
     let single_votes = find_votes(&mut loaded, &readers);
     let (shared, mut writer) = assemble(disk, dir, identity, options, loaded, readers, lock)?;
     finish(&shared, &mut writer, &single_votes, recovery.created)?;
@@ -221,7 +223,12 @@ fn assemble(
     let current = match loaded.tail {
         Some(tail) if !tail.has_footer => {
             state.space.used_bytes = state.space.used_bytes - tail.bytes + tail.end;
-            Some(open_tail(&*disk, dir, identity, tail)?)
+            Some(open_tail(
+                &*disk,
+                dir,
+                readers.eras.seed(tail.sequence),
+                tail,
+            )?)
         }
         _ => None,
     };
@@ -249,12 +256,7 @@ fn assemble(
     Ok((shared, writer))
 }
 
-fn open_tail(
-    disk: &dyn Disk,
-    dir: &Path,
-    identity: Identity,
-    tail: Tail,
-) -> Result<Current, OpenError> {
+fn open_tail(disk: &dyn Disk, dir: &Path, seed: Seed, tail: Tail) -> Result<Current, OpenError> {
     let path = dir.join(segment_name(tail.sequence));
     let file = disk
         .open(&path)
@@ -263,7 +265,7 @@ fn open_tail(
         sequence: tail.sequence,
         path,
         file,
-        seed: Seed::new(&identity, tail.sequence),
+        seed,
         capacity: tail.bytes,
         end: tail.end.max(HEAD_AREA_BYTES),
         rows: tail.rows,

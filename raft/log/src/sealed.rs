@@ -8,7 +8,7 @@ use crate::heads::{HeadRead, read_heads};
 use crate::judge::{Concern, damaged_row, is_frame_of, stretch};
 use crate::load::read_all;
 use crate::walk::{Found, Piece, walk};
-use crate::{Damage, Disk, DiskFile, Identity, Meaning, OpenError};
+use crate::{Damage, Disk, DiskFile, Meaning, OpenError};
 use std::path::Path;
 
 pub(crate) struct SealedBy {
@@ -140,19 +140,18 @@ pub(crate) fn head_damages(name: &str, copies: Option<[bool; 2]>) -> Damages {
 pub(crate) fn check_file(
     disk: &dyn Disk,
     dir: &Path,
-    identity: Identity,
+    seed: Seed,
     sequence: u64,
 ) -> Result<Damages, OpenError> {
     let mut damages = Vec::new();
     for head in read_heads(disk, dir, &[sequence])? {
-        damages.extend(check_head_and_frames(&head, identity)?);
+        damages.extend(check_head_and_frames(&head, seed)?);
     }
     Ok(damages)
 }
 
-fn check_head_and_frames(head: &HeadRead, identity: Identity) -> Result<Damages, OpenError> {
+fn check_head_and_frames(head: &HeadRead, seed: Seed) -> Result<Damages, OpenError> {
     let name = segment_name(head.sequence);
-    let seed = Seed::new(&identity, head.sequence);
     let mut damages = head_damages(&name, head.damaged_copies());
     match read_footer(&*head.file, head.bytes, seed) {
         Some(sealed) => {

@@ -1,7 +1,8 @@
 //! Open segment files for reading, a bounded number of them.
 
+use crate::eras::Eras;
 use crate::format::{Seed, segment_name};
-use crate::{Disk, DiskFile, Identity, limits};
+use crate::{Disk, DiskFile, limits};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -11,8 +12,7 @@ use std::sync::Arc;
 pub(crate) struct Readers {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    /// Whose segments these are; a segment of an older incarnation has its own.
-    identity: Identity,
+    pub eras: Eras,
     open: Mutex<Open>,
 }
 
@@ -24,17 +24,17 @@ struct Open {
 }
 
 impl Readers {
-    pub fn new(disk: Arc<dyn Disk>, dir: &Path, identity: Identity) -> Readers {
+    pub fn new(disk: Arc<dyn Disk>, dir: &Path, eras: Eras) -> Readers {
         Readers {
             disk,
             dir: dir.to_path_buf(),
-            identity,
+            eras,
             open: Mutex::default(),
         }
     }
 
     pub fn seed(&self, segment: u32) -> Seed {
-        Seed::new(&self.identity, u64::from(segment))
+        self.eras.seed(u64::from(segment))
     }
 
     pub fn name(segment: u32) -> String {

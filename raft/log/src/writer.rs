@@ -68,6 +68,15 @@ pub struct Writer {
     _lock: Box<dyn DiskLock>,
 }
 
+#[cfg(any(test, feature = "testing"))]
+static EVERYWHERE: std::sync::OnceLock<Twin> = std::sync::OnceLock::new();
+
+/// What all journals of the process break that are opened from now on. The first call counts.
+#[cfg(any(test, feature = "testing"))]
+pub fn break_everywhere(twin: Twin) {
+    let _ = EVERYWHERE.set(twin);
+}
+
 struct Due {
     done: FlushDone,
     /// Set for a vote: its second copy must be flushed too.
@@ -95,7 +104,7 @@ impl Writer {
             gather_until: None,
             stopped: false,
             #[cfg(any(test, feature = "testing"))]
-            twin: None,
+            twin: EVERYWHERE.get().copied(),
             _lock: lock,
         }
     }

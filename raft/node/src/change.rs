@@ -3,6 +3,7 @@
 
 use crate::group::RaftGroup;
 use crate::limits::{CHANGE_TIMEOUT, FORWARD_MARGIN, TRANSFER_HOLD};
+use crate::mode;
 use crate::types::{Place, RaftMembership, TypeConfig};
 use crate::wire::{self, WireChange, WireChanged, WireNode, kind};
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use prost::Message;
-use raft_api::{NodeId, NodeInfo, ShardId, SiteName};
+use raft_api::{NodeId, NodeInfo, OnSiteLoss, ShardId, SiteName};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
@@ -23,6 +24,8 @@ pub enum Change {
     Promote(NodeId),
     /// Without `leave_site` the last node of a site stays: the site gate would end with it.
     Remove { node: NodeId, leave_site: bool },
+    /// What happens to changes when only one site is left.
+    Policy(OnSiteLoss),
     /// Leadership stays there for ten minutes, if the node lives, before it may go to its preferred place again.
     Transfer(NodeId),
 }
@@ -44,6 +47,14 @@ pub enum ChangeError {
     LastOfSite { node: NodeId, site: SiteName },
     #[error("node {0} is the last voter of the shard")]
     LastVoter(NodeId),
+    #[error(
+        "the shard is not in sync: a switch to degrade waits until the other site has caught up"
+    )]
+    NotInSync,
+    #[error(
+        "the other site cannot be reached, and a switch to degrade counts only once it holds it"
+    )]
+    SecondSiteAway,
     #[error("another change of the shard's membership is under way; try again")]
     InProgress,
     #[error("the change was proposed, and its outcome is unknown; try again")]
@@ -71,6 +82,7 @@ impl RaftGroup {
         let membership = self.membership();
         let members = match change {
             Change::Transfer(to) => return self.transfer(to, &membership).await,
+            Change::Policy(policy) => return self.switch(policy).await,
             Change::AddLearner(node) => match membership.get_node(&node.id.0) {
                 Some(place) if *place == Place::from(&node) => return Ok(()),
                 Some(_) => return Err(ChangeError::AnotherAddress(node.id)),
@@ -135,6 +147,15 @@ impl RaftGroup {
         }
     }
 
+    async fn switch(&self, policy: OnSiteLoss) -> Result<(), ChangeError> {
+        // A task of its own, so that what was proposed is also followed to its end.
+        let switch = mode::switch(self.shared.clone(), self.raft.clone(), policy);
+        match timeout(CHANGE_TIMEOUT, tokio::spawn(switch)).await {
+            Ok(Ok(switched)) => switched,
+            Ok(Err(_)) | Err(_) => Err(ChangeError::Unknown),
+        }
+    }
+
     async fn transfer(&self, to: NodeId, membership: &RaftMembership) -> Result<(), ChangeError> {
         if !is_voter(membership, to) {
             return Err(ChangeError::NotAVoter(to));
@@ -189,9 +210,15 @@ pub(crate) fn change_out(change: &Change) -> WireChange {
         Change::Promote(node) => (2, only_id(*node), false),
         Change::Remove { node, leave_site } => (3, only_id(*node), *leave_site),
         Change::Transfer(node) => (4, only_id(*node), false),
+        Change::Policy(_) => (5, WireNode::default(), false),
+    };
+    let policy = match change {
+        Change::Policy(policy) => Some(*policy),
+        _ => None,
     };
     WireChange {
         action,
+        policy: wire::policy_out(policy),
         node,
         leave_site,
     }
@@ -219,6 +246,10 @@ pub(crate) fn change_in(body: Bytes) -> Result<Change, wire::Malformed> {
             leave_site: wire.leave_site,
         },
         4 => Change::Transfer(node),
+        5 => match wire::policy_in(wire.policy)? {
+            Some(policy) => Change::Policy(policy),
+            None => return Err(wire::Malformed("no policy")),
+        },
         _ => return Err(wire::Malformed("an unknown change")),
     })
 }
@@ -238,6 +269,8 @@ pub(crate) fn changed_out(result: &Result<(), ChangeError>) -> WireChanged {
         Err(ChangeError::LastVoter(_)) => 7,
         Err(ChangeError::InProgress) => 8,
         Err(ChangeError::Unknown) => 9,
+        Err(ChangeError::NotInSync) => 10,
+        Err(ChangeError::SecondSiteAway) => 11,
     };
     wire
 }
@@ -245,6 +278,8 @@ pub(crate) fn changed_out(result: &Result<(), ChangeError>) -> WireChanged {
 fn changed_in(change: &Change, answer: Bytes) -> Result<(), ChangeError> {
     let node = match change {
         Change::AddLearner(node) => node.id,
+        // No refusal of it names a node.
+        Change::Policy(_) => NodeId(0),
         Change::Promote(node) | Change::Remove { node, .. } | Change::Transfer(node) => *node,
     };
     let Ok(wire) = WireChanged::decode(answer) else {
@@ -262,6 +297,8 @@ fn changed_in(change: &Change, answer: Bytes) -> Result<(), ChangeError> {
         }),
         7 => Err(ChangeError::LastVoter(node)),
         8 => Err(ChangeError::InProgress),
+        10 => Err(ChangeError::NotInSync),
+        11 => Err(ChangeError::SecondSiteAway),
         _ => Err(ChangeError::Unknown),
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn is_heard(metrics: &Metrics, own: NodeId) -> bool {
 pub(crate) fn is_open(shared: &Shared, metrics: &Metrics) -> bool {
     let goes_on_alone = || {
         let degraded = shared.mode.borrow().mode != Mode::InSync;
-        degraded && *shared.policy.borrow() == OnSiteLoss::Degrade
+        degraded && shared.policy() == OnSiteLoss::Degrade
     };
     is_heard(metrics, shared.own) || goes_on_alone()
 }

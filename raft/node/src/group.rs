@@ -1,13 +1,13 @@
 //! `Group`: proposals and reads, here if we lead, else at the leader.
 
 use crate::admission::{Admission, Admitted};
-use crate::gate;
 use crate::limits::{FIRST_ENTRY_WAIT, FORWARD_MARGIN, MAX_PAYLOAD_BYTES, READ_TIMEOUT};
 use crate::node::Timing;
 use crate::shared::Shared;
 use crate::status;
 use crate::types::{Payload, Raft, TypeConfig, from_raft};
 use crate::wire::{self, Malformed, WireMark, WireProposed, kind};
+use crate::{gate, mark};
 use async_trait::async_trait;
 use bytes::Bytes;
 use openraft::ReadPolicy;
@@ -19,7 +19,7 @@ use openraft::raft::ClientWriteResult;
 use prost::Message;
 use raft_api::{
     Group, GroupStatus, LogIndex, NodeId, ProposeError, Proposed, ReadError, ReadMark, Refused,
-    ShardId,
+    ShardId, SiteName,
 };
 use raft_log::Expected;
 use raft_transport::{Class, Peers, TransportError};
@@ -139,6 +139,7 @@ impl RaftGroup {
         };
         match timeout(self.timing.propose_timeout, written).await {
             Ok(Some(Ok(written))) => Ok(Proposed {
+                sites: self.sites_that_hold(LogIndex(written.log_id.index)),
                 log_id: from_raft(&written.log_id),
                 outcome: written.data.0,
             }),
@@ -148,6 +149,20 @@ impl RaftGroup {
             }),
             Ok(Some(Err(_)) | None) | Err(_) => Err(ProposeError::Unknown),
         }
+    }
+
+    /// On the leader, of an entry that is acknowledged.
+    fn sites_that_hold(&self, index: LogIndex) -> Vec<SiteName> {
+        let flushed = self.shared.journal.flushed(self.shared.shard);
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let members = mark::durables(&metrics, self.shared.own, flushed.map(|at| at.index));
+        let holding = members.into_iter().map(|(_, member)| member);
+        let holding = holding.filter(|member| member.upto >= Some(index));
+        let mut sites: Vec<SiteName> = holding.map(|member| member.site).collect();
+        sites.sort_unstable();
+        sites.dedup();
+        sites
     }
 
     /// On the leader (Raft §6.4): confirm leadership, make sure that our own term has begun, take the mark.
@@ -232,6 +247,7 @@ pub(crate) fn proposed_out(result: Result<Proposed, ProposeError>) -> WirePropos
         Ok(proposed) => {
             wire.log_id = Some(proposed.log_id.into());
             wire.outcome = proposed.outcome;
+            wire.sites = proposed.sites.iter().map(ToString::to_string).collect();
             1
         }
         Err(ProposeError::NotLeader { leader }) => {
@@ -260,6 +276,7 @@ pub(crate) fn proposed_in(answer: Bytes) -> Result<Result<Proposed, ProposeError
         1 => Ok(Proposed {
             log_id: wire.log_id.ok_or(Malformed("no log id"))?.into(),
             outcome: wire.outcome,
+            sites: wire.sites.iter().map(|site| SiteName::new(site)).collect(),
         }),
         2 => Err(ProposeError::NotLeader {
             leader: wire.leader.map(NodeId),

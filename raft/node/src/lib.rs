@@ -22,6 +22,7 @@ mod network;
 mod node;
 mod off_thread;
 mod prefer;
+pub mod recover;
 mod refetch;
 mod repair;
 mod runtime;
@@ -39,5 +40,5 @@ pub use change::{Change, ChangeError};
 pub use error::NodeError;
 pub use node::{Asker, LogKeeping, Node, NodeConfig, Timing};
 #[cfg(any(test, feature = "testing"))]
-pub use node::{Twin, break_on_purpose};
+pub use node::{Twin, break_everywhere, break_on_purpose};
 pub use runtime::choose_chance;

@@ -6,22 +6,30 @@
 //! MODE-3: catching up does not gate; `InSync` is proposed when the other site has nearly all, and gates again from
 //! the moment in which it is committed.
 //!
+//! MODE-4: the policy is a part of each entry, so that a log says by itself what its leaders were allowed. A switch to
+//! *degrade* is proposed only in sync, and counts once two sites hold it: a site that was left behind knows that it was.
+//! MODE-5: one such entry is under way at a time, and each is made from the one before it.
+//!
 //! A mode takes effect when it is committed, ahead of the fold: the fold may be waiting for just that.
 
+use crate::change::ChangeError;
 use crate::gate;
-use crate::limits::{LEASE_ASKED, LEASE_DRIFT, LEASE_LENGTH, MODE_CHECK, MODE_LAG_ENTRIES};
+use crate::limits::{
+    CHANGE_TIMEOUT, LEASE_ASKED, LEASE_DRIFT, LEASE_LENGTH, MODE_CHECK, MODE_LAG_ENTRIES,
+};
 use crate::mark;
 use crate::shared::Shared;
 use crate::types::{Metrics, Payload, Raft};
 use crate::wire::{self, Malformed, WireLease, WireMode, kind};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{ClientWriteError, RaftError};
 use prost::Message;
 use raft_api::{LogIndex, Mode, NodeId, OnSiteLoss};
 use raft_transport::{Class, Peers};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// The newest committed mode of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +37,12 @@ pub(crate) struct ModeNow {
     pub mode: Mode,
     /// Of the entry that said so; `None`: the log has none, and began in sync.
     pub at: Option<LogIndex>,
-    /// The leader's clock when it decided. For humans only.
+    /// The leader's clock when it decided on the mode. For humans only.
     pub decided_at_ms: u64,
+    /// `None`: no leader has written it down yet.
+    pub policy: Option<OnSiteLoss>,
+    /// Of the entry that chose the policy.
+    pub policy_at: Option<LogIndex>,
 }
 
 impl Default for ModeNow {
@@ -39,19 +51,37 @@ impl Default for ModeNow {
             mode: Mode::InSync,
             at: None,
             decided_at_ms: 0,
+            policy: None,
+            policy_at: None,
         }
     }
 }
 
-/// The payload of a new entry.
-fn payload(mode: Mode, now: SystemTime) -> Payload {
-    let since = now.duration_since(UNIX_EPOCH);
-    let now = ModeNow {
-        mode,
-        at: None,
-        decided_at_ms: since.map_or(0, |since| since.as_millis() as u64),
-    };
-    Payload::Mode(wire::bytes(&WireMode::from(now)))
+impl ModeNow {
+    /// What may be done when one site is left, given the mark.
+    pub fn policy_in_force(&self, mark: Option<LogIndex>) -> OnSiteLoss {
+        match self.policy {
+            Some(OnSiteLoss::Degrade) if self.policy_at <= mark => OnSiteLoss::Degrade,
+            _ => OnSiteLoss::Strict,
+        }
+    }
+
+    fn with_mode(self, mode: Mode, now: SystemTime) -> ModeNow {
+        let since = now.duration_since(UNIX_EPOCH);
+        ModeNow {
+            mode,
+            decided_at_ms: since.map_or(0, |since| since.as_millis() as u64),
+            ..self
+        }
+    }
+
+    fn with_policy(self, policy: OnSiteLoss) -> ModeNow {
+        ModeNow {
+            policy: Some(policy),
+            policy_at: None,
+            ..self
+        }
+    }
 }
 
 pub(crate) fn decode(payload: Bytes, at: LogIndex) -> Result<ModeNow, Malformed> {
@@ -161,7 +191,7 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
             return;
         }
         tick.tick().await;
-        let (proposed, leads_since) = {
+        let leads_since = {
             let metrics = raft.metrics();
             let metrics = metrics.borrow_watched();
             if !metrics.state.is_leader() || !has_own_term(&shared, &metrics) {
@@ -174,19 +204,25 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
                 leads = None;
                 continue;
             }
-            (situation(&shared, &metrics, since).and_then(due), since)
+            since
         };
-        let Some(mode) = proposed else { continue };
-        let begins_to_degrade = mode == Mode::Degraded && shared.mode.borrow().mode == Mode::InSync;
+        let one_at_a_time = shared.changing_mode.lock().await;
+        let now = *shared.mode.borrow();
+        let next = {
+            let metrics = raft.metrics();
+            let metrics = metrics.borrow_watched();
+            next(&shared, &metrics, now, leads_since)
+        };
+        let Some(next) = next else { continue };
+        let begins_to_degrade = next.mode == Mode::Degraded && now.mode == Mode::InSync;
         if begins_to_degrade && !close_leases(&shared, leads_since) {
             // One was granted since we looked.
             continue;
         }
-        let written = raft.client_write(payload(mode, (shared.wall_clock)()));
-        match written.await {
+        match propose(&shared, &raft, next).await {
             Ok(_) => {
-                tracing::warn!(shard = %shared.shard, ?mode, "the shard's mode has changed");
-                if mode == Mode::InSync {
+                tracing::warn!(shard = %shared.shard, mode = ?next.mode, policy = ?next.policy, "the shard's mode has changed");
+                if next.mode == Mode::InSync {
                     shared.leases.lock().open();
                 }
             }
@@ -195,7 +231,67 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
                 tracing::debug!(shard = %shared.shard, %error, "a mode was not agreed on");
             }
         }
+        drop(one_at_a_time);
     }
+}
+
+/// The entry that is due: the policy that the cluster was founded with, as long as none is written down, or a mode.
+fn next(shared: &Shared, metrics: &Metrics, now: ModeNow, leads_since: Instant) -> Option<ModeNow> {
+    if now.policy.is_none() && now.mode == Mode::InSync {
+        return Some(now.with_policy(shared.founding_policy));
+    }
+    let mode = situation(shared, metrics, leads_since).and_then(due)?;
+    Some(now.with_mode(mode, (shared.wall_clock)()))
+}
+
+/// Under the lock of `changing_mode`. Once it is `Ok`, the entry has taken effect here.
+async fn propose(shared: &Shared, raft: &Raft, next: ModeNow) -> Result<LogIndex, ChangeError> {
+    let payload = Payload::Mode(wire::bytes(&WireMode::from(next)));
+    let written = raft.client_write(payload).await;
+    let written = written.map_err(|error| match error {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => ChangeError::NoLeader,
+        _ => ChangeError::Unknown,
+    })?;
+    let at = LogIndex(written.log_id.index);
+    let mut mode = shared.mode.subscribe();
+    let is_here = mode.wait_for(|mode| mode.at >= Some(at)).await;
+    is_here.map_err(|_| ChangeError::Unknown)?;
+    Ok(at)
+}
+
+/// On the leader: writes down what the operator wants. Returns once it counts.
+pub(crate) async fn switch(
+    shared: Arc<Shared>,
+    raft: Raft,
+    policy: OnSiteLoss,
+) -> Result<(), ChangeError> {
+    let turn = timeout(CHANGE_TIMEOUT, shared.changing_mode.lock()).await;
+    let one_at_a_time = turn.map_err(|_| ChangeError::InProgress)?;
+    let is_heard = {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow_watched();
+        if !metrics.state.is_leader() || !has_own_term(&shared, &metrics) {
+            return Err(ChangeError::NoLeader);
+        }
+        gate::is_heard(&metrics, shared.own)
+    };
+    let now = *shared.mode.borrow();
+    if now.policy != Some(policy) {
+        if policy == OnSiteLoss::Degrade && now.mode != Mode::InSync {
+            return Err(ChangeError::NotInSync);
+        }
+        if policy == OnSiteLoss::Degrade && !is_heard {
+            return Err(ChangeError::SecondSiteAway);
+        }
+        propose(&shared, &raft, now.with_policy(policy)).await?;
+    }
+    drop(one_at_a_time);
+    let is_in_force = |mark: &Option<LogIndex>| {
+        policy == OnSiteLoss::Strict || shared.mode.borrow().policy_in_force(*mark) == policy
+    };
+    let mut mark = shared.mark.subscribe();
+    let in_force = mark.wait_for(is_in_force).await;
+    in_force.map(|_| ()).map_err(|_| ChangeError::Unknown)
 }
 
 /// On a node outside the leader's site: asks for leases, and remembers until when this site is known to be in sync.
@@ -243,22 +339,11 @@ pub(crate) async fn ask(shared: Arc<Shared>, raft: Raft, peers: Arc<Peers>) {
 
 /// Waits while the policy is strict and the mode in sync: then no mode is ever due. False: nobody will change that.
 async fn worth_a_look(shared: &Shared) -> bool {
-    let mut policy = shared.policy.clone();
+    let is_quiet =
+        |now: &ModeNow| now.policy == Some(OnSiteLoss::Strict) && now.mode == Mode::InSync;
     let mut mode = shared.mode.subscribe();
-    loop {
-        let is_strict = *policy.borrow_and_update() == OnSiteLoss::Strict;
-        if !is_strict || mode.borrow_and_update().mode != Mode::InSync {
-            return true;
-        }
-        tokio::select! {
-            biased;
-            // With its sender gone the policy stays; the mode may still change.
-            Ok(()) = policy.changed() => {}
-            changed = mode.changed() => if changed.is_err() {
-                return false;
-            },
-        }
-    }
+    let waited = mode.wait_for(|now| !is_quiet(now)).await;
+    waited.is_ok()
 }
 
 fn close_leases(shared: &Shared, leads_since: Instant) -> bool {
@@ -288,7 +373,7 @@ fn situation(shared: &Shared, metrics: &Metrics, leads_since: Instant) -> Option
     let in_two = mark::durable_in_two_sites(&members).map_or(0, |upto| upto.0 + 1);
     let last = metrics.last_log_index.map_or(0, |last| last + 1);
     Some(Situation {
-        policy: *shared.policy.borrow(),
+        policy: shared.policy(),
         now: shared.mode.borrow().mode,
         second_site_is_heard: gate::is_heard(metrics, shared.own),
         leases_are_over: leases_are_over(shared, leads_since),

@@ -35,8 +35,8 @@ pub struct NodeConfig {
     pub timing: Timing,
     /// For what humans read; never for a decision.
     pub wall_clock: fn() -> SystemTime,
-    /// May change while the node runs.
-    pub on_site_loss: watch::Receiver<OnSiteLoss>,
+    /// What a new cluster begins with; later ones are asked for with `Change::Policy`.
+    pub on_site_loss: OnSiteLoss,
     pub log: LogKeeping,
     #[cfg(test)]
     pub twin: Option<Twin>,
@@ -65,6 +65,15 @@ thread_local! {
     static TWIN: std::cell::Cell<Option<Twin>> = const { std::cell::Cell::new(None) };
 }
 
+#[cfg(any(test, feature = "testing"))]
+static EVERYWHERE: std::sync::OnceLock<Twin> = std::sync::OnceLock::new();
+
+/// What all nodes of the process break that start from now on. The first call counts.
+#[cfg(any(test, feature = "testing"))]
+pub fn break_everywhere(twin: Twin) {
+    let _ = EVERYWHERE.set(twin);
+}
+
 /// What nodes break that start on this thread. Not a part of `NodeConfig`: features of one package must not ask others
 /// for more.
 #[cfg(any(test, feature = "testing"))]
@@ -79,7 +88,7 @@ impl NodeConfig {
         if self.twin.is_some() {
             return self.twin;
         }
-        TWIN.get()
+        TWIN.get().or(EVERYWHERE.get().copied())
     }
 }
 

@@ -49,10 +49,12 @@ pub(crate) struct Shared {
     pub members: watch::Sender<Vec<NodeInfo>>,
     /// For what humans read; never for a decision.
     pub wall_clock: fn() -> SystemTime,
-    /// What the operator wants when only one site is left.
-    pub policy: watch::Receiver<OnSiteLoss>,
+    /// What the cluster is founded with; later the log says what the operator wants.
+    pub founding_policy: OnSiteLoss,
     /// The newest mode that is committed.
     pub mode: watch::Sender<ModeNow>,
+    /// Held while an entry of a mode or policy is under way.
+    pub changing_mode: tokio::sync::Mutex<()>,
     /// On a leader: the sync leases that it granted.
     pub leases: Mutex<Leases>,
     /// Outside the leader's site: until when, by our wall clock, we know that nothing was acknowledged without us.
@@ -83,6 +85,12 @@ pub(crate) fn raise<T: PartialOrd>(watch: &watch::Sender<Option<T>>, value: Opti
 }
 
 impl Shared {
+    /// What may be done when one site is left.
+    pub fn policy(&self) -> OnSiteLoss {
+        let mark = *self.mark.borrow();
+        self.mode.borrow().policy_in_force(mark)
+    }
+
     pub fn fail(&self, reason: String) {
         tracing::error!(shard = %self.shard, reason, "the group stops");
         self.failed.send_replace(Some(reason));

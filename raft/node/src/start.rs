@@ -25,7 +25,7 @@ pub(crate) struct Opening {
     id: NodeId,
     pub journal: Journal,
     wall_clock: fn() -> SystemTime,
-    on_site_loss: watch::Receiver<OnSiteLoss>,
+    on_site_loss: OnSiteLoss,
     #[cfg(any(test, feature = "testing"))]
     twin: Option<crate::node::Twin>,
 }
@@ -36,7 +36,7 @@ impl Opening {
             id: config.id,
             journal: config.journal.clone(),
             wall_clock: config.wall_clock,
-            on_site_loss: config.on_site_loss.clone(),
+            on_site_loss: config.on_site_loss,
             #[cfg(any(test, feature = "testing"))]
             twin: config.twin(),
         }
@@ -90,8 +90,9 @@ pub(crate) async fn open_with(
         memberships: Mutex::default(),
         members: watch::Sender::default(),
         wall_clock: config.wall_clock,
-        policy: config.on_site_loss.clone(),
+        founding_policy: config.on_site_loss,
         mode: watch::Sender::new(mode),
+        changing_mode: tokio::sync::Mutex::default(),
         leases: Mutex::default(),
         in_sync_until: Mutex::default(),
         held_until: Mutex::default(),
@@ -211,7 +212,7 @@ pub(crate) fn membership_at(
 }
 
 /// The newest mode at or below `upto`, or that of the checkpoint. Later ones come as consensus hands them over.
-fn mode_at(
+pub(crate) fn mode_at(
     journal: &Journal,
     shard: ShardId,
     upto: Option<LogIndex>,

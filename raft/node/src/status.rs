@@ -52,6 +52,7 @@ pub(crate) fn of(shared: &Shared, metrics: &Metrics) -> GroupStatus {
             .as_ref()
             .map(|committed| LogIndex(committed.index)),
         visible: *shared.mark.borrow(),
+        on_site_loss: shared.mode.borrow().policy,
         mode_since_ms: Some(shared.mode.borrow().decided_at_ms).filter(|since| *since > 0),
         in_sync_until: *shared.in_sync_until.lock(),
         gate_closed: is_leader && !gate::is_open(shared, metrics),

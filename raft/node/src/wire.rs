@@ -13,7 +13,7 @@ use openraft::raft::{
 };
 use openraft::vote::RaftLeaderId;
 use prost::Message;
-use raft_api::{LogId, LogIndex, Mode, SiteName};
+use raft_api::{LogId, LogIndex, Mode, OnSiteLoss, SiteName};
 use raft_log::EntryKind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -188,6 +188,9 @@ pub(crate) struct WireProposed {
     /// 1 too busy, 2 disk full, 3 clock skew, 4 malformed.
     #[prost(uint32, tag = "5")]
     pub refusal: u32,
+    /// With 1: which have it on stable storage.
+    #[prost(string, repeated, tag = "6")]
+    pub sites: Vec<String>,
 }
 
 /// The answer to `READ_MARK`, and the body of `MARK`.
@@ -283,6 +286,12 @@ pub(crate) struct WireMode {
     /// The leader's clock. Correctness does not need it.
     #[prost(uint64, tag = "2")]
     pub decided_at_ms: u64,
+    /// 0 not chosen yet, 1 strict, 2 degrade.
+    #[prost(uint32, tag = "3")]
+    pub policy: u32,
+    /// Index of the entry that chose the policy; absent: this one.
+    #[prost(uint64, optional, tag = "4")]
+    pub policy_at: Option<u64>,
 }
 
 /// The answer to `LEASE`.
@@ -295,7 +304,7 @@ pub(crate) struct WireLease {
 
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct WireChange {
-    /// 1 add a learner, 2 promote, 3 remove, 4 transfer leadership.
+    /// 1 add a learner, 2 promote, 3 remove, 4 transfer leadership, 5 choose the policy.
     #[prost(uint32, tag = "1")]
     pub action: u32,
     /// Site and address only with action 1.
@@ -303,12 +312,15 @@ pub(crate) struct WireChange {
     pub node: WireNode,
     #[prost(bool, tag = "3")]
     pub leave_site: bool,
+    /// With action 5; as in a mode.
+    #[prost(uint32, tag = "4")]
+    pub policy: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct WireChanged {
     /// 1 done, 2 no leader, 3 not a member, 4 not a voter, 5 another address, 6 last of `site`, 7 last voter,
-    /// 8 another change is under way, 9 unknown.
+    /// 8 another change is under way, 9 unknown, 10 not in sync, 11 the second site is away.
     #[prost(uint32, tag = "1")]
     pub result: u32,
     #[prost(string, tag = "2")]
@@ -486,13 +498,35 @@ impl From<ModeNow> for WireMode {
                 Mode::CatchingUp => 3,
             },
             decided_at_ms: now.decided_at_ms,
+            policy: policy_out(now.policy),
+            policy_at: now.policy_at.map(|at| at.0),
         }
     }
 }
 
+pub(crate) fn policy_out(policy: Option<OnSiteLoss>) -> u32 {
+    match policy {
+        None => 0,
+        Some(OnSiteLoss::Strict) => 1,
+        Some(OnSiteLoss::Degrade) => 2,
+    }
+}
+
+pub(crate) fn policy_in(policy: u32) -> Result<Option<OnSiteLoss>, Malformed> {
+    Ok(match policy {
+        0 => None,
+        1 => Some(OnSiteLoss::Strict),
+        2 => Some(OnSiteLoss::Degrade),
+        _ => return Err(Malformed("an unknown policy")),
+    })
+}
+
 impl WireMode {
     pub(crate) fn at(self, at: LogIndex) -> Result<ModeNow, Malformed> {
+        let policy = policy_in(self.policy)?;
         Ok(ModeNow {
+            policy,
+            policy_at: policy.map(|_| self.policy_at.map_or(at, LogIndex)),
             mode: match self.mode {
                 1 => Mode::InSync,
                 2 => Mode::Degraded,

@@ -199,6 +199,9 @@ def main():
         for node in [1, 2, 3]:
             until(f"node {node} is ready", lambda: ready(node))
         until("all is settled", lambda: settled([1, 2, 3]))
+        done = json.loads(cluster("policy", "strict", server=2))
+        assert {shard["on_site_loss"] for shard in done["shards"]} == {"strict"}, done
+        assert all(replication(node)[1]["on_site_loss"] == "strict" for node in [1, 2, 3])
         marked = fill(sent)
         replace_node_3(processes, sent, marked)
         move_leaders()

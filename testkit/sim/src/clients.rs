@@ -342,7 +342,7 @@ pub async fn deliver(
     let mut delivered = service.deliver(&peer(client), delivery).await;
     let answer = delivered.pop().and_then(|mut targets| targets.pop());
     let appended = answer.unwrap_or(Err(Refusal::OutcomeUnknown))?;
-    Ok((appended.uid.0, appended.receipt))
+    Ok((appended.uid.0, appended.receipt.id))
 }
 
 /// Markers and registers of all messages that the opened mailbox had, as far as they are still there; `None`: some of

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 pub(crate) const CLIENTS: usize = 6;
@@ -27,6 +27,7 @@ const FAULTS_UNTIL: Duration = Duration::from_secs(26);
 const NOTICED_WITHIN: Duration = Duration::from_secs(1);
 /// Nodes that stop by themselves, and were not noticed yet.
 const STOPS_MAX: usize = 64;
+const OPERATIONS_MIN: u64 = 300;
 const START_MAX: Duration = Duration::from_secs(30);
 
 pub struct Cluster {
@@ -75,7 +76,6 @@ impl Cluster {
             Some(Twin::DegradeWithoutLease) => OnSiteLoss::Degrade,
             _ => policy,
         };
-        let (policy, policy_seen) = watch::channel(policy);
         let (sender, stopped) = mpsc::channel(STOPS_MAX);
         let log = match is_lucky(&mut chance, 50) {
             // Snapshots are then part of the run.
@@ -90,7 +90,7 @@ impl Cluster {
         let common = Common {
             members: members.clone(),
             shards: (0..shards).map(ShardId).collect(),
-            policy: policy_seen,
+            policy,
             log,
             twin: plan.twin,
             stopped: sender,
@@ -100,7 +100,7 @@ impl Cluster {
             .enumerate()
             .map(|(number, info)| SimNode::new(number, info, plan.seed))
             .collect();
-        let was_degrade = *policy.borrow() == OnSiteLoss::Degrade;
+        let was_degrade = policy == OnSiteLoss::Degrade;
         let mut world = World::default();
         world.trace.prints = plan.prints;
         let run = Run {
@@ -108,7 +108,7 @@ impl Cluster {
             access: Mutex::new(vec![None; nodes.len()]),
             sites,
             flushed: Mutex::new(vec![BTreeMap::new(); nodes.len()]),
-            policy,
+            policy: Mutex::new(policy),
             was_degrade: AtomicBool::new(was_degrade),
             validities: Mutex::default(),
             is_over: AtomicBool::new(false),
@@ -161,6 +161,12 @@ impl Cluster {
         self.until(FAULTS_UNTIL).await;
         self.heal_all();
         self.until(clock::elapsed() + Duration::from_secs(4)).await;
+        // A seed whose faults left little room for work goes on a little longer.
+        let at_most = clock::elapsed() + Duration::from_secs(10);
+        while self.run.world.lock().operations < OPERATIONS_MIN && clock::elapsed() < at_most {
+            self.until(clock::elapsed() + Duration::from_millis(500))
+                .await;
+        }
         self.run.is_over.store(true, Ordering::SeqCst);
         self.settle(&known, clients).await;
     }
@@ -326,7 +332,7 @@ impl Cluster {
                 }
             }
             Fault::SwitchPolicy => {
-                let now = *self.run.policy.borrow();
+                let now = *self.run.policy.lock();
                 let other = match now {
                     OnSiteLoss::Strict => OnSiteLoss::Degrade,
                     OnSiteLoss::Degrade => OnSiteLoss::Strict,
@@ -337,10 +343,23 @@ impl Cluster {
                 );
                 if !is_fixed {
                     self.run.was_degrade.store(true, Ordering::SeqCst);
-                    self.run.policy.send_replace(other);
+                    *self.run.policy.lock() = other;
+                    self.switch_policy(other);
                 }
             }
             Fault::Heal => self.heal(),
+        }
+    }
+
+    /// It may be refused, or lost, in some shards and not in others: all of that is part of the run.
+    fn switch_policy(&self, policy: OnSiteLoss) {
+        let alive = (0..self.nodes.len()).find_map(|node| self.run.access(node));
+        let Some(access) = alive else { return };
+        for shard in self.common.shards.clone() {
+            let node = access.node.clone();
+            tokio::spawn(async move {
+                let _ = node.change(shard, Change::Policy(policy)).await;
+            });
         }
     }
 

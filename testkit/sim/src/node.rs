@@ -36,7 +36,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 pub struct Common {
     pub members: Vec<NodeInfo>,
     pub shards: Vec<ShardId>,
-    pub policy: watch::Receiver<OnSiteLoss>,
+    pub policy: OnSiteLoss,
     pub log: LogKeeping,
     pub twin: Option<Twin>,
     /// A node that stops by itself says so here: which start, and why.
@@ -138,7 +138,7 @@ impl SimNode {
             },
             timing: Timing::default(),
             wall_clock: clock::wall,
-            on_site_loss: common.policy.clone(),
+            on_site_loss: common.policy,
             log: common.log,
         };
         let node = Node::start(config, machines.collect()).await;

@@ -54,7 +54,8 @@ pub struct Run {
     pub sites: Vec<usize>,
     /// What nodes that are down have on stable storage.
     pub flushed: Mutex<Vec<BTreeMap<ShardId, LogIndex>>>,
-    pub policy: watch::Sender<OnSiteLoss>,
+    /// What was asked for last.
+    pub policy: Mutex<OnSiteLoss>,
     pub was_degrade: AtomicBool,
     pub validities: Mutex<BTreeMap<(usize, usize), u32>>,
     pub is_over: AtomicBool,
@@ -116,12 +117,33 @@ impl Run {
                 format!("{receipt} is on stable storage in one site only"),
             );
         }
+        self.check_verdicts(shard, index, &sites);
         for (number, _) in believers.iter().filter(|(_, site)| !sites.contains(site)) {
             let text = format!(
                 "node {} holds a sync lease, and does not hold {receipt}",
                 number + 1
             );
             self.breach("lease", text);
+        }
+    }
+}
+
+impl Run {
+    /// What a survivor would tell an operator must be true at any moment: a node of a site that does not hold what was
+    /// acknowledged must not call itself complete.
+    fn check_verdicts(&self, shard: ShardId, index: LogIndex, sites: &BTreeSet<usize>) {
+        for (number, site) in self.sites.iter().enumerate() {
+            let Some(access) = self.access(number).filter(|_| !sites.contains(site)) else {
+                continue;
+            };
+            let said = raft_node::recover::standing(&access.journal, shard);
+            if said.is_ok_and(|said| said.is_complete()) {
+                let text = format!(
+                    "node {} would say that nothing acknowledged is missing, and does not hold {shard}:{index}",
+                    number + 1
+                );
+                self.breach("verdict", text);
+            }
         }
     }
 }

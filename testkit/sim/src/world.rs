@@ -7,7 +7,8 @@
 //! `lost` (P1): what was acknowledged is there in the end, on every node. `taken-back` (P2): what was shown is not of
 //! another message later. `untrue-refusal` (P8): what was refused is not there. `twice` (P8): nothing is there twice.
 //! `stale` (linearizable reads): a read shows all that was acknowledged before it began. `backwards`: a session sees
-//! MODSEQ rise only. `two-sites` (P1): what is acknowledged is on stable storage in two sites; `lease`: or no other site believes that it is. `digest` (P6): equal
+//! MODSEQ rise only. `two-sites` (P1): what is acknowledged is on stable storage in two sites; `lease`: or no other site believes that it is;
+//! `verdict`: or says so to whoever would recover it from there. `digest` (P6): equal
 //! positions, equal rows, and the rows are sound. `stopped`: a node ends only where its disk was broken. `stuck`: after
 //! healing, mail flows.
 

@@ -6,8 +6,8 @@ use crate::rows::{self, Rows, RowsError};
 use bytes::Bytes;
 use engine_events::{FlagSet, UidRanges, flags_from, ranges_from};
 use engine_types::{
-    AccountId, EmailId, Flags, MailboxId, MailboxName, ModSeq, SpecialUse, SystemFlag, Uid, UidSet,
-    UidValidity, UnixMillis,
+    AccountId, EmailId, Flags, LostModSeqs, MailboxId, MailboxName, ModSeq, SpecialUse, SystemFlag,
+    Uid, UidSet, UidValidity, UnixMillis,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub struct MailboxRow {
     /// Octets of all messages with their traces.
     pub size: u64,
     pub highest_mod_seq: ModSeq,
+    pub lost: LostModSeqs,
 }
 
 /// Where a message's content is: log index and ordinal of its `BodyStored` in this shard.
@@ -363,7 +364,15 @@ fn mailbox_row(scope: Scope, id: u64, record: MailboxRecord) -> Result<MailboxRo
         deleted: record.deleted,
         size: record.size,
         highest_mod_seq: ModSeq(record.highest_mod_seq),
+        lost: lost_mod_seqs(&record),
     })
+}
+
+pub(crate) fn lost_mod_seqs(record: &MailboxRecord) -> LostModSeqs {
+    LostModSeqs {
+        after: ModSeq(record.lost_after),
+        upto: ModSeq(record.lost_upto),
+    }
 }
 
 fn message_row(record: MessageRecord) -> MessageRow {

@@ -5,6 +5,7 @@ mod golden;
 mod model;
 mod property;
 mod quarantine;
+mod recovered;
 mod repeats;
 mod rules;
 mod world;

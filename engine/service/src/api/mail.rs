@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use engine_events::Facts;
 use engine_types::{
-    AccountId, EmailId, Flags, MailboxId, MailboxName, ModSeq, SpecialUse, Uid, UidSet,
-    UidValidity, UnixMillis,
+    AccountId, EmailId, Flags, LostModSeqs, MailboxId, MailboxName, ModSeq, SpecialUse, Uid,
+    UidSet, UidValidity, UnixMillis,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -75,6 +75,7 @@ pub struct MailboxStatus {
     /// Octets of all messages (RFC 8438).
     pub size: u64,
     pub highest_mod_seq: ModSeq,
+    pub lost: LostModSeqs,
 }
 
 /// A mailbox opened at one moment. `uids` ascend; a session numbers them 1, 2, 3 …
@@ -155,6 +156,22 @@ pub struct Stored {
     pub modified: UidSet,
     /// `None` if nothing changed.
     pub mod_seq: Option<ModSeq>,
+    pub receipt: Receipt,
+}
+
+/// Where a change stands in the log, and which sites had it on stable storage when it was acknowledged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// `<cluster.incarnation:shard:term:log_index>`
+    pub id: String,
+    /// Ascending, with commas.
+    pub sites: String,
+}
+
+impl std::fmt::Display for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} sites={}", self.id, self.sites)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,8 +180,7 @@ pub struct AppendedTo {
     pub mailbox_name: MailboxName,
     pub uid_validity: UidValidity,
     pub uid: Uid,
-    /// `<cluster.incarnation:shard:term:log_index>`
-    pub receipt: String,
+    pub receipt: Receipt,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +189,7 @@ pub struct CopiedTo {
     pub uid_validity: UidValidity,
     /// Pairs (source, target), ascending by source.
     pub uids: Vec<(Uid, Uid)>,
+    pub receipt: Receipt,
 }
 
 /// A recipient that mail can go to.

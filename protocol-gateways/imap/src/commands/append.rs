@@ -44,8 +44,8 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
         .await
         .map_err(Fail::Target)?;
     Ok(Ending::Ok(format!(
-        "[APPENDUID {} {}] APPEND done",
-        to.uid_validity, to.uid
+        "[APPENDUID {} {}] APPEND done {}",
+        to.uid_validity, to.uid, to.receipt
     )))
 }
 

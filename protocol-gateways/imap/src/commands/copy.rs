@@ -64,7 +64,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
         .await
         .map_err(Fail::Target)?;
     Ok(Ending::Ok(match code(&copied) {
-        Some(code) => format!("[{code}] COPY done"),
+        Some(code) => format!("[{code}] COPY done {}", copied.receipt),
         None => "nothing to copy".to_owned(),
     }))
 }

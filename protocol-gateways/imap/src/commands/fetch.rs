@@ -48,6 +48,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
         let mut rows = session.rows(page)?;
         missing |= rows.len() < page.len();
         if let Some(since) = request.changed_since {
+            let since = session.selected()?.lost.known(since);
             rows.retain(|row| row.mod_seq > since);
         }
         let newly_seen = match plan.marks_seen {

@@ -21,5 +21,5 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     if let Some(code) = code(&moved) {
         session.connection.line(&format!("* OK [{code}] moved"));
     }
-    done("MOVE done")
+    done(&format!("MOVE done {}", moved.receipt))
 }

@@ -4,12 +4,12 @@ use super::{Args, done};
 use crate::limits::{PAGE_ROWS, SEARCH_INLINE_BYTES_MAX};
 use crate::refusal::{Ending, Fail};
 use crate::render::{self, TextKey, charset};
-use crate::state::Session;
+use crate::state::{Selected, Session};
 use crate::wire::cursor::Malformed;
 use crate::wire::date::day_in_zone;
 use crate::wire::search::{Key, When, parse};
 use engine_service::{Content, MessageRow, Refusal};
-use engine_types::{Flag, ModSeq, Uid, UidSet};
+use engine_types::{Flag, ModSeq, UidSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
@@ -40,7 +40,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     // RFC 7162 §3.1: an enabling command.
     session.condstore |= request.mod_seq;
     let uids = session.selected()?.uids.clone();
-    let test = Arc::new(resolve(request.key, &uids)?);
+    let test = Arc::new(resolve(request.key, session.selected()?)?);
     let mut found = "* SEARCH".to_owned();
     let mut highest = ModSeq(0);
     for page in uids.chunks(PAGE_ROWS) {
@@ -66,25 +66,26 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     done("SEARCH done")
 }
 
-fn resolve(key: Key, uids: &[Uid]) -> Result<Test, Malformed> {
+fn resolve(key: Key, selected: &Selected) -> Result<Test, Malformed> {
+    let uids = &selected.uids;
     Ok(match key {
         Key::All => Test::And(Vec::new()),
         Key::And(keys) => {
             let tests: Result<Vec<Test>, Malformed> =
-                keys.into_iter().map(|key| resolve(key, uids)).collect();
+                keys.into_iter().map(|key| resolve(key, selected)).collect();
             let mut tests = tests?;
             // What needs no content first.
             tests.sort_by_key(reads_content);
             Test::And(tests)
         }
         Key::Or(both) => {
-            let (one, other) = (resolve(both.0, uids)?, resolve(both.1, uids)?);
+            let (one, other) = (resolve(both.0, selected)?, resolve(both.1, selected)?);
             Test::Or(Box::new(match reads_content(&one) {
                 true => (other, one),
                 false => (one, other),
             }))
         }
-        Key::Not(key) => Test::Not(Box::new(resolve(*key, uids)?)),
+        Key::Not(key) => Test::Not(Box::new(resolve(*key, selected)?)),
         Key::Flag(flag) => Test::Flag(flag),
         // An empty mailbox has no numbers, and still `SEARCH 1:*` is what clients send.
         Key::Numbers(_) if uids.is_empty() => Test::Uids(UidSet::new()),
@@ -97,7 +98,7 @@ fn resolve(key: Key, uids: &[Uid]) -> Result<Test, Malformed> {
         Key::Sent(when, day) => Test::Sent(when, day),
         Key::Larger(size) => Test::Larger(size),
         Key::Smaller(size) => Test::Smaller(size),
-        Key::ModSeq(mod_seq) => Test::ModSeq(mod_seq),
+        Key::ModSeq(mod_seq) => Test::ModSeq(selected.lost.known(mod_seq)),
         Key::Text(key) => Test::Text(key),
     })
 }

@@ -91,7 +91,7 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
         .await?;
     answer(session, &uids, &stored, request.silent, args.uid).await?;
     if stored.modified.is_empty() {
-        return done("STORE done");
+        return done(&format!("STORE done {}", stored.receipt));
     }
     let selected = session.selected()?;
     let left_alone = match args.uid {

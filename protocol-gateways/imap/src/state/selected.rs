@@ -3,7 +3,7 @@
 
 use crate::limits::KEYWORDS_NAMED_MAX;
 use engine_service::{Changes, MessageRow, Opened};
-use engine_types::{MailboxId, ModSeq, Uid, UidSet};
+use engine_types::{LostModSeqs, MailboxId, ModSeq, Uid, UidSet};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -13,6 +13,8 @@ pub struct Selected {
     pub uids: Vec<Uid>,
     /// All changes up to here were announced, or wait in `gone`.
     pub synced: ModSeq,
+    /// What clients may hold from a site that was lost.
+    pub lost: LostModSeqs,
     /// Expunged, and still numbered since no EXPUNGE could be sent yet.
     pub gone: UidSet,
     /// Messages whose flags this session has seen or set at a MODSEQ above `synced`.
@@ -73,6 +75,7 @@ impl Selected {
             read_only,
             uids: opened.uids,
             synced: opened.status.highest_mod_seq,
+            lost: opened.status.lost,
             gone: UidSet::new(),
             told: HashMap::new(),
             keywords: opened.keywords,
@@ -213,6 +216,7 @@ mod tests {
             mailbox: MailboxId(1),
             read_only: false,
             uids: uids.iter().map(|&u| Uid(u)).collect(),
+            lost: LostModSeqs::default(),
             synced: ModSeq(10),
             gone: UidSet::new(),
             told: told.iter().map(|&(u, m)| (Uid(u), ModSeq(m))).collect(),

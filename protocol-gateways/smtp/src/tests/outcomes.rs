@@ -25,8 +25,11 @@ async fn deliver_to(config: LmtpConfig, local: &str) -> String {
 #[tokio::test]
 async fn replies() {
     for (local, expect) in [
-        ("alice", "250 2.0.0 <c.1:1:1:1> stored in INBOX"),
-        ("folder", "250 2.0.0 <c.1:1:1:1> stored in Entw\\u{fc}rfe"),
+        ("alice", "250 2.0.0 <c.1:1:1:1> sites=a,b stored in INBOX"),
+        (
+            "folder",
+            "250 2.0.0 <c.1:1:1:1> sites=a,b stored in Entw\\u{fc}rfe",
+        ),
         ("unknown-outcome", "451 4.4.2 outcome unknown"),
         (
             "unavailable",
@@ -46,11 +49,11 @@ async fn replies() {
         ("gone", "550 5.1.1 no such recipient"),
         (
             "alice&folder",
-            "250 2.0.0 <c.1:1:1:1> stored in INBOX and for 1 other account",
+            "250 2.0.0 <c.1:1:1:1> sites=a,b stored in INBOX and for 1 other account",
         ),
         (
             "folder&alice&bob",
-            "250 2.0.0 <c.1:1:1:1> stored in Entw\\u{fc}rfe and for 2 other accounts",
+            "250 2.0.0 <c.1:1:1:1> sites=a,b stored in Entw\\u{fc}rfe and for 2 other accounts",
         ),
         ("alice&overquota", "552 5.2.2 the mailbox is over quota"),
         (
@@ -146,7 +149,7 @@ async fn one_log_line_per_outcome() {
              reply=\"550 5.1.1 no such recipient\"",
             "INFO delivery receipt=\"<c.1:1:1:1>\" message_id=\"<a@b>\" sender=\"s@x\" recipient=\"alice@x\" \
              account=\"alice@x\" mailbox=\"INBOX\" size=21 peer=127.0.0.1 session=\"1.1\" \
-             reply=\"250 2.0.0 <c.1:1:1:1> stored in INBOX\"",
+             reply=\"250 2.0.0 <c.1:1:1:1> sites=a,b stored in INBOX\"",
             "INFO delivery message_id=\"<a@b>\" sender=\"s@x\" recipient=\"overquota@x\" account=\"overquota@x\" \
              size=21 peer=127.0.0.1 session=\"1.1\" reply=\"552 5.2.2 the mailbox is over quota\"",
         ]

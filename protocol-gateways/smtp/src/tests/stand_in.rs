@@ -81,7 +81,10 @@ impl Mail for StandIn {
                 mailbox_name: MailboxName::new(folder).unwrap(),
                 uid_validity: UidValidity(1),
                 uid: Uid(1),
-                receipt: format!("<c.1:1:1:{number}>"),
+                receipt: Receipt {
+                    id: format!("<c.1:1:1:{number}>"),
+                    sites: "a,b".to_owned(),
+                },
             })
         };
         let each = delivery.recipients.iter();

@@ -8,8 +8,8 @@ use crate::wire::{self, *};
 use bytes::Bytes;
 use prost::Message;
 use raft_api::{
-    LogId, LogIndex, NodeId, NodeInfo, ProposeError, Proposed, ReadError, ReadMark, Refused,
-    SiteName,
+    LogId, LogIndex, NodeId, NodeInfo, OnSiteLoss, ProposeError, Proposed, ReadError, ReadMark,
+    Refused, SiteName,
 };
 use std::fmt::Debug;
 
@@ -134,13 +134,14 @@ fn votes_and_transfers() {
 #[test]
 fn proposals_and_marks() {
     let done = Proposed {
+        sites: vec![SiteName::new("a"), SiteName::new("b")],
         log_id: LogId::new(3, 300),
         outcome: Bytes::from_static(b"done"),
     };
     let refused = |why| Err(ProposeError::Refused(why));
     let leader = Some(NodeId(2));
     for (answer, expect) in [
-        (Ok(done), "08011205080310ac021a04646f6e65"),
+        (Ok(done), "08011205080310ac021a04646f6e65320161320162"),
         (Err(ProposeError::NotLeader { leader: None }), "0802"),
         (Err(ProposeError::NotLeader { leader }), "08022002"),
         (Err(ProposeError::SiteGateClosed), "0803"),
@@ -222,6 +223,7 @@ fn changes() {
         (Change::Promote(NodeId(3)), "080212020803"),
         (remove, "0803120208031801"),
         (Change::Transfer(NodeId(3)), "080412020803"),
+        (Change::Policy(OnSiteLoss::Degrade), "080512002002"),
     ] {
         let sent = change_out(&change);
         assert_eq!(change_in(wire::bytes(&sent)), Ok(change));
@@ -239,6 +241,8 @@ fn changes() {
         (Err(ChangeError::LastVoter(node)), "0807"),
         (Err(ChangeError::InProgress), "0808"),
         (Err(ChangeError::Unknown), "0809"),
+        (Err(ChangeError::NotInSync), "080a"),
+        (Err(ChangeError::SecondSiteAway), "080b"),
     ] {
         check(changed_out(&answer), expect);
     }
@@ -252,8 +256,15 @@ fn memberships_and_modes() {
     let mode = WireMode {
         mode: 2,
         decided_at_ms: 1_000,
+        ..WireMode::default()
     };
     check(mode, "080210e807");
+    let with_policy = WireMode {
+        policy: 2,
+        policy_at: Some(7),
+        ..mode
+    };
+    check(with_policy, "080210e80718022007");
     let stored = WireStoredMembership {
         log_id: Some(at(3, 300)),
         membership: wire::bytes(&membership()),

@@ -5,6 +5,7 @@ mod golden;
 mod hazard;
 mod members;
 mod pure;
+mod recover;
 mod repair;
 mod scrub;
 mod sites;
@@ -30,7 +31,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 const SHARD: ShardId = ShardId(3);
 /// Only a test that hangs gets here.
@@ -171,8 +171,8 @@ struct Cluster {
     /// The first so many machines found the group; later ones are added.
     founders: usize,
     log: LogKeeping,
+    policy: OnSiteLoss,
     journal: Options,
-    policy: watch::Sender<OnSiteLoss>,
     twin: Option<Twin>,
 }
 
@@ -185,12 +185,12 @@ impl Cluster {
             listeners: Vec::new(),
             founders: sites.len(),
             log: LogKeeping::default(),
+            policy: OnSiteLoss::Strict,
             journal: Options {
                 segment_bytes: 16 << 20,
                 reserve_bytes: 1 << 20,
                 ..Options::default()
             },
-            policy: watch::Sender::default(),
             twin: None,
         };
         for site in sites {
@@ -253,7 +253,7 @@ impl Cluster {
             journal: journal.clone(),
             peers: peers(member.id, listener, self.members[..self.founders].to_vec()),
             wall_clock: || std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
-            on_site_loss: self.policy.subscribe(),
+            on_site_loss: self.policy,
             log: self.log,
             twin: self.twin,
             timing: Timing {

@@ -78,6 +78,7 @@ fn every_answer_to_a_proposal_comes_back_as_it_was() {
         assert_eq!(proposed_in(proposed_bytes(answer.clone())), Ok(answer));
     };
     check(Ok(Proposed {
+        sites: vec![SiteName::new("a"), SiteName::new("b")],
         log_id: LogId::new(4, 9),
         outcome: Bytes::from_static(b"done"),
     }));

@@ -10,7 +10,6 @@ use raft_log::{AppendError, CheckpointPart, EntryKind, FlushDone, Journal, NewEn
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 const SHORT: LogKeeping = LogKeeping {
     look_every: 20,
@@ -19,7 +18,7 @@ const SHORT: LogKeeping = LogKeeping {
 
 impl Cluster {
     /// Of a node that nothing is asked of but its journal.
-    async fn config(journal: &Journal) -> NodeConfig {
+    pub async fn config(journal: &Journal) -> NodeConfig {
         NodeConfig {
             id: NodeId(1),
             site: SiteName::new("a"),
@@ -34,7 +33,7 @@ impl Cluster {
             ),
             timing: Timing::default(),
             wall_clock: || std::time::UNIX_EPOCH,
-            on_site_loss: watch::channel(OnSiteLoss::Strict).1,
+            on_site_loss: OnSiteLoss::Strict,
             log: SHORT,
             twin: None,
         }
