@@ -163,18 +163,14 @@ fn the_scrub_reads_the_medium() {
         journal.append(ShardId(1), vec![entry], done).unwrap();
         flushed.recv().unwrap().unwrap();
     }
-    let wait = |is_so: &dyn Fn() -> bool| {
-        while !is_so() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    };
-    wait(&|| journal.stats().scrub_passes > 0 && journal.stats().scrubbed_bytes > 16_000);
+    let mut damages = journal.watch_damages();
     assert_eq!(journal.damages(), []);
     let first = dir.join("0000000000000001.segment");
     let file = std::fs::OpenOptions::new().write(true).open(first).unwrap();
     // Within a payload: batches of one entry begin at 4096 and take 1176 bytes.
     std::os::unix::fs::FileExt::write_all_at(&file, b"x", 4096 + 500).unwrap();
-    wait(&|| journal.stats().scrub_damages == 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(damages.changed()).unwrap();
     assert_eq!(journal.missing(ShardId(1))[0].log_id, LogId::new(1, 0));
     journal.close();
 }
