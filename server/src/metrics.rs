@@ -8,7 +8,8 @@ type Row = (&'static str, &'static str, &'static str, u64);
 
 pub fn text(health: &NodeHealth) -> String {
     let mut out = String::new();
-    for (name, help, kind, value) in rows(health) {
+    let scrub = scrub_rows(&health.journal.stats());
+    for (name, help, kind, value) in rows(health).into_iter().chain(scrub) {
         let _ = writeln!(
             out,
             "# HELP gotthard_{name} {help}\n# TYPE gotthard_{name} {kind}\ngotthard_{name} {value}"
@@ -84,6 +85,36 @@ fn rows(health: &NodeHealth) -> Vec<Row> {
             "Mailboxes and accounts that take no changes, at most 20 of each shard.",
             "gauge",
             count(health.quarantined().len()),
+        ),
+    ]
+}
+
+/// Self-repair of the journal.
+fn scrub_rows(stats: &raft_log::Stats) -> [Row; 4] {
+    [
+        (
+            "scrub_bytes_total",
+            "Bytes of sealed segments that were read again and checked.",
+            "counter",
+            stats.scrubbed_bytes,
+        ),
+        (
+            "scrub_passes_total",
+            "How often all sealed segments were.",
+            "counter",
+            stats.scrub_passes,
+        ),
+        (
+            "scrub_damages",
+            "Damages that were found in doing so since the start.",
+            "counter",
+            stats.scrub_damages,
+        ),
+        (
+            "journal_mended_total",
+            "Rotten frames for which a peer's copy stands in since the start.",
+            "counter",
+            stats.mended,
         ),
     ]
 }

@@ -161,7 +161,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Raft's log of the shard begins after `upto` from now on, which may lie beyond its end (after a snapshot).
+    /// Raft's log of the shard begins after `upto` from now on, which may lie beyond its end after a snapshot: if its
+    /// checkpoint is complete, or recovery could take the purge, should it rot, for an entry.
     /// Payloads stay readable through `payload`.
     pub fn purge(&self, shard: ShardId, upto: LogId, done: FlushDone) -> Result<(), AppendError> {
         let mut state = self.shared().state.lock();

@@ -1,9 +1,12 @@
 //! Names for what is damaged: file, frame, shard, log id, and what it meant; and the calls that tell of it.
 
 use crate::OpenError;
+use crate::format::{Row, parse_segment_name};
 use crate::journal::Journal;
 use crate::judge::Concern;
+use crate::mend::Standing;
 use crate::sealed::check_file;
+use crate::state::{Shared, State};
 use raft_api::{LogId, ShardId};
 use std::fmt;
 use std::sync::Arc;
@@ -77,6 +80,12 @@ pub struct Damage {
     pub meaning: Meaning,
 }
 
+impl Damage {
+    pub(crate) fn is_at(&self, other: &Damage) -> bool {
+        self.offset == other.offset && self.file == other.file
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at offset {}", self.file, self.offset)?;
@@ -117,10 +126,12 @@ impl Journal {
     }
 
     pub fn has_hole(&self, shard: ShardId) -> bool {
-        !self.shared().state.lock().is_sound(shard)
+        let state = self.shared().state.lock();
+        let log = state.shards.get(&shard);
+        !state.is_sound(shard) || log.is_some_and(|log| !log.missing.is_empty())
     }
 
-    /// All damage found since opening, also where nothing is lost.
+    /// All damage found since opening that is not mended, also where nothing is lost.
     pub fn damages(&self) -> Vec<Damage> {
         self.shared().state.lock().damages.clone()
     }
@@ -151,32 +162,61 @@ impl Journal {
             let seed = self.shared().readers.eras.seed(sequence);
             let damages = check_file(&*disk, &dir, seed, sequence)?;
             all.extend(damages.iter().map(|(damage, _)| damage.clone()));
-            self.note(damages);
+            self.shared().note(damages);
         }
         Ok(all)
     }
+}
 
-    pub(crate) fn note(&self, damages: Vec<(Damage, Concern)>) {
+impl Shared {
+    /// Returns how many of them are news.
+    pub fn note(&self, damages: Vec<(Damage, Concern)>) -> u64 {
         if damages.is_empty() {
-            return;
+            return 0;
         }
-        let mut state = self.shared().state.lock();
+        let mut news = 0;
+        let mut state = self.state.lock();
         for (damage, concern) in damages {
-            match concern {
+            let is_news = match concern {
                 // The vote itself is in memory; the next start writes both copies again.
                 Concern::Nobody | Concern::VoteOf(..) => state.note_damage(damage, &[]),
                 Concern::Shard(shard) => {
                     tracing::error!(%damage, "the journal has a hole");
-                    state.note_damage(damage, &[shard]);
+                    state.note_damage(damage, &[shard])
                 }
+                Concern::Frame(row) => note_rotten(&mut state, &row, damage),
                 Concern::Everybody => {
                     state.lost_everything.get_or_insert_with(|| damage.clone());
-                    state.note_damage(damage, &[]);
+                    state.note_damage(damage, &[])
                 }
-            }
+            };
+            news += u64::from(is_news);
         }
         let count = state.damages.len();
         drop(state);
-        self.shared().damages_watch.send_replace(count);
+        self.damages_watch.send_replace(count);
+        news
+    }
+}
+
+/// Found while running: the shard goes on while an entry is missing that another node may have. Returns whether it is
+/// news.
+fn note_rotten(state: &mut State, row: &Row, damage: Damage) -> bool {
+    let Some(segment) = parse_segment_name(&damage.file) else {
+        return state.note_damage(damage, &[row.shard]);
+    };
+    let log = state.shards.entry(row.shard).or_default();
+    let standing = log.rotten(segment as u32, row, &damage);
+    match standing {
+        Standing::Mended => false,
+        Standing::Unneeded => state.note_damage(damage, &[]),
+        Standing::Missing | Standing::Lost => {
+            let text = damage.to_string();
+            let is_news = state.note_damage(damage, &[]);
+            if is_news {
+                tracing::error!(damage = text, "the journal has a hole");
+            }
+            is_news
+        }
     }
 }

@@ -38,6 +38,8 @@ pub trait DiskFile: Send + Sync {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Fills `into`, or fails.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()>;
+    /// Forgets what is cached of this stretch and was flushed, so that the next read asks the medium. Only a wish.
+    fn forget_cached(&self, _offset: u64, _bytes: u64) {}
     fn truncate(&self, bytes: u64) -> io::Result<()>;
     /// On return, content and length are on stable storage.
     fn flush(&self) -> io::Result<()>;

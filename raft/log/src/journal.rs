@@ -2,11 +2,12 @@
 //! (what is written), `read.rs`, `kept.rs` (beside Raft's logs) and `damage.rs`. Any thread may call; none of them waits
 //! for the disk, except when a segment must be allocated, and in reads of what is no longer in memory.
 
+use crate::scrub::ScrubThread;
 use crate::state::Shared;
 use crate::writer::gather_target;
 use crate::{
-    Disk, Identity, JournalBroken, OpenError, Options, Recovery, ShardLog, Stats, Step, Writer,
-    limits, recover,
+    Disk, Identity, JournalBroken, OpenError, Options, Recovery, Scrub, ShardLog, Stats, Step,
+    Writer, limits, recover,
 };
 use parking_lot::Mutex;
 use raft_api::{LogId, LogIndex, ShardId};
@@ -35,6 +36,8 @@ impl Drop for Expected {
 struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Its thread; it ends with the sender.
+    scrub: Mutex<Option<ScrubThread>>,
 }
 
 impl Journal {
@@ -53,6 +56,13 @@ impl Journal {
             .spawn(move || run(&shared, writer));
         let thread = thread.map_err(|e| OpenError::io("thread start", dir, &e))?;
         *journal.handle.thread.lock() = Some(thread);
+        *journal.handle.scrub.lock() = match journal.scrub() {
+            Some(scrub) => {
+                let thread = ScrubThread::start(scrub);
+                Some(thread.map_err(|e| OpenError::io("thread start", dir, &e))?)
+            }
+            None => None,
+        };
         Ok((journal, recovery))
     }
 
@@ -67,6 +77,7 @@ impl Journal {
         let handle = Handle {
             shared,
             thread: Mutex::new(None),
+            scrub: Mutex::new(None),
         };
         Ok((
             Journal {
@@ -75,6 +86,13 @@ impl Journal {
             writer,
             recovery,
         ))
+    }
+
+    /// Checks sealed segments in the background, for whoever steps it; `open` gives it a thread. `None`: the options
+    /// say that nobody does.
+    pub fn scrub(&self) -> Option<Scrub> {
+        let is_wanted = self.shared().options.scrub_bytes_per_s > 0;
+        is_wanted.then(|| Scrub::new(Arc::clone(&self.handle.shared)))
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -176,6 +194,7 @@ impl Journal {
 
 impl Handle {
     fn stop(&self) {
+        drop(self.scrub.lock().take());
         {
             let mut state = self.shared.state.lock();
             state.closing = true;

@@ -4,12 +4,13 @@
 //! durable. It is cut off whole. Every batch before it was flushed before a later one was written, and that later one
 //! testifies to it: whatever is wrong there is damage, and a shard whose frames cannot all be accounted for gets a hole.
 
-use crate::format::{BatchHead, FRAME_HEAD_BYTES, FrameKind, HEAD_AREA_BYTES, Row};
+use crate::format::{FRAME_HEAD_BYTES, FrameHead, FrameKind, HEAD_AREA_BYTES, Row};
 use crate::group::{Gap, Group, group};
+use crate::lost::{Beside, Lost, lost_frames};
 use crate::walk::{Found, Walked};
 use crate::{Damage, Meaning};
-use raft_api::{LogId, LogIndex, ShardId, Term};
-use std::collections::{BTreeMap, BTreeSet};
+use raft_api::{LogIndex, ShardId};
+use std::collections::BTreeMap;
 
 /// What the segments around this one say of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +19,14 @@ pub(crate) struct Around {
     pub first_expected: Option<u64>,
     /// Of the next segment with frames: its first batch, and how many frames that says the one before it has.
     pub next: Option<Next>,
+}
+
+impl Judged {
+    /// Some shard may have a hole because of what is damaged here. A start must find that again, however late it is.
+    pub fn has_lost(&self) -> bool {
+        let mut concerns = self.damages.iter().map(|(_, concern)| concern);
+        concerns.any(|concern| *concern != Concern::Nobody)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +40,8 @@ pub(crate) struct Judged {
     /// Frames that carry data, in order, with whether they are sound. What lies in gaps is not among them.
     pub rows: Vec<(Row, bool)>,
     pub marks: BTreeMap<ShardId, LogIndex>,
+    /// Single frames that are missing, each with how many of `rows` come before it.
+    pub lost: Vec<(usize, Lost)>,
     pub damages: Vec<(Damage, Concern)>,
     pub first: Option<Next>,
     pub last_batch: Option<u64>,
@@ -50,6 +61,8 @@ pub(crate) enum Concern {
     /// Nothing is lost.
     Nobody,
     Shard(ShardId),
+    /// A frame of which all but the payload is known: its shard, unless nothing needs it or another frame stands in.
+    Frame(Row),
     /// A vote, which has another copy: the shard only if no sound copy is as new.
     VoteOf(ShardId, u64),
     Everybody,
@@ -90,7 +103,11 @@ pub(crate) fn judge(file: &str, bytes: &[u8], walked: &Walked, around: Around) -
                 .damages
                 .push((stretch(file, lead, None, Meaning::Stray), Concern::Nobody));
         }
-        judge_group(file, group, next, &mut judged);
+        let beside = Beside {
+            before: at.checked_sub(1).and_then(|at| groups.get(at)),
+            after: groups.get(at + 1),
+        };
+        judge_group(file, group, next, &beside, &mut judged);
         expected = Some(group.number + 1);
         last_end = group.end();
     }
@@ -152,7 +169,13 @@ fn cut_torn_tail(
 }
 
 /// A batch that something later testifies to: all that it lacks is damage.
-fn judge_group(file: &str, group: &Group, next: Option<Next>, judged: &mut Judged) {
+fn judge_group(
+    file: &str,
+    group: &Group,
+    next: Option<Next>,
+    beside: &Beside<'_>,
+    judged: &mut Judged,
+) {
     for found in &group.frames {
         judged.rows.push((row_of(found), found.sound));
         if !found.sound {
@@ -168,30 +191,8 @@ fn judge_group(file: &str, group: &Group, next: Option<Next>, judged: &mut Judge
             judged.marks.insert(row.shard, mark);
         }
     }
-    let mut seen: BTreeMap<ShardId, u32> = BTreeMap::new();
-    for found in &group.frames {
-        *seen.entry(found.head.shard).or_default() += 1;
-    }
-    let short: BTreeSet<ShardId> = head
-        .rows
-        .iter()
-        .filter(|row| seen.get(&row.shard).copied().unwrap_or(0) < row.frames)
-        .map(|row| row.shard)
-        .collect();
-    let gap = group
-        .gaps
-        .first()
-        .copied()
-        .unwrap_or((group.end(), group.end()));
-    for shard in &short {
-        let damage = Damage {
-            shard: Some(*shard),
-            log_id: lost_log_id(group, head, *shard),
-            ..stretch(file, gap, Some(group.number), Meaning::LostFrames)
-        };
-        judged.damages.push((damage, Concern::Shard(*shard)));
-    }
-    if short.is_empty() {
+    let is_short = lost_frames(file, group, head, beside, judged);
+    if !is_short {
         for gap in &group.gaps {
             judged.damages.push((
                 stretch(file, *gap, Some(group.number), Meaning::Stray),
@@ -199,27 +200,6 @@ fn judge_group(file: &str, group: &Group, next: Option<Next>, judged: &mut Judge
             ));
         }
     }
-}
-
-/// The entry that is missing, if the ones beside it or the batch's head leave no doubt.
-fn lost_log_id(group: &Group, head: &BatchHead, shard: ShardId) -> Option<LogId> {
-    let last = head.rows.iter().find(|row| row.shard == shard)?.last?;
-    let mut entries = group
-        .frames
-        .iter()
-        .filter(|f| f.head.shard == shard && f.head.kind == FrameKind::Entry)
-        .map(|f| f.head);
-    let mut before = entries.next()?;
-    for entry in entries {
-        if entry.index == before.index + 2 && entry.term == before.term {
-            return Some(LogId {
-                term: Term(entry.term),
-                index: LogIndex(before.index + 1),
-            });
-        }
-        before = entry;
-    }
-    (before.index + 1 == last.index.0).then_some(last)
 }
 
 fn judge_without_head(file: &str, group: &Group, next: Option<Next>, judged: &mut Judged) {
@@ -308,8 +288,7 @@ pub(crate) fn damaged_row(file: &str, row: &Row, batch: Option<u64>) -> (Damage,
     };
     let concern = match row.kind {
         FrameKind::Vote => Concern::VoteOf(row.shard, row.index),
-        // The head says all there is to say of a truncation or a purge, but it is not proven to be theirs.
-        _ => Concern::Shard(row.shard),
+        _ => Concern::Frame(*row),
     };
     (damage, concern)
 }
@@ -348,14 +327,18 @@ pub(crate) fn stretch(file: &str, gap: Gap, batch: Option<u64>, meaning: Meaning
 }
 
 pub(crate) fn row_of(found: &Found) -> Row {
+    row_of_head(&found.head, found.offset)
+}
+
+pub(crate) fn row_of_head(head: &FrameHead, offset: u64) -> Row {
     Row {
-        kind: found.head.kind,
-        entry_kind: found.head.entry_kind,
-        shard: found.head.shard,
-        offset: found.offset,
-        length: found.head.length,
-        term: found.head.term,
-        index: found.head.index,
+        kind: head.kind,
+        entry_kind: head.entry_kind,
+        shard: head.shard,
+        offset,
+        length: head.length,
+        term: head.term,
+        index: head.index,
     }
 }
 

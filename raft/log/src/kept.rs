@@ -77,6 +77,13 @@ impl Kept {
         }
     }
 
+    /// Whether the complete checkpoint has a part where `is_here` says. An unfinished one with such a part is given up.
+    pub fn part_at(&mut self, is_here: impl Fn(Place) -> bool) -> bool {
+        let has = |parts: &(LogId, Vec<Place>)| parts.1.iter().any(|place| is_here(*place));
+        self.unfinished = self.unfinished.take().filter(|parts| !has(parts));
+        self.complete.as_ref().is_some_and(has)
+    }
+
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         self.complete.as_ref().map(|(log_id, places)| Checkpoint {
             log_id: *log_id,
@@ -164,7 +171,7 @@ impl Journal {
             let log = log.ok_or(EntriesError::Missing { shard, index })?;
             match (log.kept.adopted(index), log.place(index)) {
                 (Some(place), _) => (FrameKind::Adopted, place, None),
-                (None, Some(place)) => (FrameKind::Entry, place, state.recent.get(shard, index)),
+                (None, Some(place)) => (frame_of(place), place, state.recent.get(shard, index)),
                 (None, None) => return Err(EntriesError::Missing { shard, index }),
             }
         };
@@ -206,6 +213,14 @@ impl Journal {
         };
         let entries = self.history(shard, index.0..index.next().0, usize::MAX)?;
         Ok(entries.into_iter().next())
+    }
+}
+
+/// What lies at the place of an entry of the log.
+pub(crate) fn frame_of(place: Place) -> FrameKind {
+    match place.is_stand_in() {
+        true => FrameKind::Adopted,
+        false => FrameKind::Entry,
     }
 }
 

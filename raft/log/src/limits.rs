@@ -47,3 +47,19 @@ pub const CACHED_ENTRY_OVERHEAD: usize = 128;
 pub const MAX_READ_ENTRIES: usize = 65_536;
 /// A membership of some hundred nodes; a mode has a few octets.
 pub const MAX_OWN_ENTRY_BYTES: usize = 64 << 10;
+
+/// Missing entries of one shard that are remembered by name, at about 200 bytes each. A shard that misses more is beyond
+/// mending: `Hole`.
+pub const MAX_MISSING: usize = 65_536;
+
+/// Missing entries that are told at once: as many as one question to another node takes.
+pub const MAX_MISSING_TOLD: usize = 256;
+
+/// Read and checked at a time in the background: so short that nobody waits for the disk behind it.
+pub const SCRUB_PIECE_BYTES: u64 = 1 << 20;
+
+/// A terabyte in a day and a half, at less than 1 % of a core and a small part of what a disk reads.
+pub const SCRUB_BYTES_PER_S: u64 = 8 << 20;
+
+/// A small journal is not read around the clock.
+pub const SCRUB_EVERY: Duration = Duration::from_secs(6 * 3600);

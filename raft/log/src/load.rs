@@ -42,6 +42,8 @@ pub(crate) struct Tail {
     /// Where the next batch may go.
     pub end: u64,
     pub has_footer: bool,
+    /// A start believes a footer, and reads no frame of an old segment: what is damaged here would be forgotten.
+    pub may_get_footer: bool,
     pub sealed: bool,
 }
 
@@ -218,10 +220,7 @@ fn replay_segments(segments: &[Segment], how: &How, loaded: &mut Loaded) -> Resu
             Content::Sealed(sealed) => judge_sealed(segment, sealed, around),
             Content::Read { bytes, walked } => judge(&segment.name, bytes, walked, around),
         };
-        for (row, _) in &judged.rows {
-            let sequence = segment.sequence as u32;
-            loaded.replay.row(&segment.name, sequence, row);
-        }
+        replay_rows(segment, &judged, &mut loaded.replay);
         for (damage, concern) in damages.iter().chain(&judged.damages) {
             loaded.replay.note(damage.clone(), concern);
         }
@@ -234,10 +233,23 @@ fn replay_segments(segments: &[Segment], how: &How, loaded: &mut Loaded) -> Resu
         let is_last = at + 1 == segments.len();
         note_segment(segment, &judged, is_last, how.keep_rows, loaded);
     }
+    loaded.replay.settle();
     for (shard, mark) in &loaded.marks {
         loaded.replay.mark(*shard, *mark);
     }
     Ok(())
+}
+
+fn replay_rows(segment: &Segment, judged: &Judged, replay: &mut Replay) {
+    let sequence = segment.sequence as u32;
+    let mut lost = judged.lost.iter().peekable();
+    for (at, (row, _)) in judged.rows.iter().enumerate() {
+        while let Some((_, lost)) = lost.next_if(|(turn, _)| *turn == at) {
+            replay.lost(sequence, lost);
+        }
+        replay.row(&segment.name, sequence, row);
+    }
+    lost.for_each(|(_, lost)| replay.lost(sequence, lost));
 }
 
 /// Checks sealed segments in full, the newest first, until `check_bytes` are used up. One result for each segment.
@@ -296,6 +308,7 @@ fn note_segment(
             .map(|first| (first.batch, first.previous_frames.unwrap_or(0))),
         end: judged.end,
         has_footer: judged.has_footer,
+        may_get_footer: judged.lost.is_empty() && !judged.has_lost(),
         sealed: judged.sealed || judged.last_batch.is_none(),
     });
 }

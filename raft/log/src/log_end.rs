@@ -40,6 +40,7 @@ pub(crate) struct Current {
     /// For the footer.
     pub rows: Vec<Row>,
     pub first_batch: Option<(u64, u32)>,
+    pub may_get_footer: bool,
 }
 
 /// A batch as it is put together.
@@ -163,9 +164,10 @@ impl LogEnd {
             // A mark is a hint: those that do not fit come with the next batch of their shard.
             marks.pop();
         }
-        if footer_room(current.rows.len(), 0) > left {
-            // Only if the file was shortened from outside: the segment then stays without a footer and is read in full.
-            tracing::warn!(file = %current.path.display(), "no room for a footer");
+        if !current.may_get_footer || footer_room(current.rows.len(), 0) > left {
+            // Frames in it are damaged, or the file was shortened from outside: the segment stays without a footer and is
+            // read in full.
+            tracing::warn!(file = %current.path.display(), "the segment gets no footer");
             self.current = None;
             self.unsealed = false;
             return Ok(());
@@ -272,6 +274,7 @@ impl LogEnd {
             end: HEAD_AREA_BYTES,
             rows: Vec::new(),
             first_batch: None,
+            may_get_footer: true,
         })
     }
 

@@ -195,8 +195,8 @@ fn report(identity: Identity, frames: u64, loaded: &Loaded) -> ScanReport {
     let replay = &loaded.replay;
     let mut holes: Vec<Hole> = replay
         .shards
-        .values()
-        .filter_map(|state| state.hole.clone())
+        .iter()
+        .filter_map(|(shard, state)| state.hole_of(*shard))
         .collect();
     if let Some(damage) = &replay.lost_everything {
         let shards = if replay.shards.is_empty() {

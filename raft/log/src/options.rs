@@ -30,6 +30,10 @@ pub struct Options {
     pub seal_after_idle: Duration,
     /// Sealed segments checked in full at start, newest first.
     pub check_at_open_bytes: u64,
+    /// Sealed segments are read again and checked in the background at this rate; 0: not at all.
+    pub scrub_bytes_per_s: u64,
+    /// No sooner than this after the last time that it began. The first pass begins with the journal.
+    pub scrub_every: Duration,
 }
 
 impl Default for Options {
@@ -42,6 +46,8 @@ impl Default for Options {
             cache_bytes: 32 << 20,
             seal_after_idle: Duration::from_millis(100),
             check_at_open_bytes: limits::CHECK_AT_OPEN_BYTES,
+            scrub_bytes_per_s: limits::SCRUB_BYTES_PER_S,
+            scrub_every: limits::SCRUB_EVERY,
         }
     }
 }

@@ -15,6 +15,11 @@ pub(crate) struct Place {
     kind: u8,
 }
 
+/// Of an entry whose frame's head is gone.
+pub(crate) const UNKNOWN_KIND: u8 = 0x7f;
+/// The place is that of an adopted entry, which stands in for a rotten frame of the log's own.
+const STAND_IN: u8 = 0x80;
+
 const _: () = assert!(
     size_of::<Place>() <= 32,
     "a million entries must fit in 32 MB"
@@ -57,7 +62,19 @@ impl Place {
     }
 
     pub fn kind(&self) -> u8 {
-        self.kind
+        self.kind & !STAND_IN
+    }
+
+    /// The place of an adopted entry, as that of the log's own with the same log id.
+    pub fn as_stand_in(self) -> Place {
+        Place {
+            kind: self.kind | STAND_IN,
+            ..self
+        }
+    }
+
+    pub fn is_stand_in(&self) -> bool {
+        self.kind & STAND_IN != 0
     }
 
     /// `None`: not flushed yet, the payload is in memory.

@@ -1,9 +1,9 @@
 //! Reading frames back. Every byte that is given out has passed both checksums and is the entry that was asked for.
 
-use crate::format::{FRAME_HEAD_BYTES, FrameHead, FrameKind, frame_bytes};
+use crate::format::{FRAME_HEAD_BYTES, FrameHead, FrameKind, Row, frame_bytes};
 use crate::journal::Journal;
 use crate::judge::{Concern, meaning_of};
-use crate::kept::kind_of;
+use crate::kept::{frame_of, kind_of};
 use crate::place::{Place, Spot};
 use crate::segments::Readers;
 use crate::shard_log::ShardState;
@@ -93,7 +93,7 @@ impl Journal {
         for (log_id, kind, found) in self.plan(shard, max_bytes, clamp)? {
             let payload = match found {
                 Found::Memory(payload) => payload,
-                Found::Disk(place) => self.read_place(FrameKind::Entry, shard, log_id, place)?,
+                Found::Disk(place) => self.read_place(frame_of(place), shard, log_id, place)?,
             };
             entries.push(StoredEntry {
                 log_id,
@@ -159,8 +159,10 @@ impl Journal {
             term: log_id.term.0,
             index: index.0,
         };
-        read_frame(&self.shared().readers, spot, wanted).map_err(|fault| match fault {
-            ReadFault::Damaged(detail) => {
+        match read_frame(&self.shared().readers, spot, wanted) {
+            Ok(payload) => Ok(payload),
+            Err(ReadFault::Io(detail)) => Err(EntriesError::Io { shard, detail }),
+            Err(ReadFault::Damaged(detail)) => {
                 let damage = Damage {
                     file: Readers::name(spot.segment),
                     offset: spot.offset,
@@ -170,15 +172,38 @@ impl Journal {
                     log_id: Some(log_id),
                     meaning: meaning_of(kind),
                 };
-                self.note(vec![(damage, Concern::Shard(shard))]);
-                EntriesError::Damaged {
+                let row = Row {
+                    kind,
+                    entry_kind: place.kind(),
                     shard,
-                    index,
-                    detail,
+                    offset: spot.offset,
+                    length: spot.length,
+                    term: log_id.term.0,
+                    index: index.0,
+                };
+                self.shared().note(vec![(damage, Concern::Frame(row))]);
+                match self
+                    .stand_in(shard, log_id)
+                    .filter(|_| !place.is_stand_in())
+                {
+                    Some(stand_in) if kind == FrameKind::Entry => {
+                        self.read_place(FrameKind::Adopted, shard, log_id, stand_in)
+                    }
+                    _ => Err(EntriesError::Damaged {
+                        shard,
+                        index,
+                        detail,
+                    }),
                 }
             }
-            ReadFault::Io(detail) => EntriesError::Io { shard, detail },
-        })
+        }
+    }
+
+    fn stand_in(&self, shard: ShardId, log_id: LogId) -> Option<Place> {
+        let state = self.shared().state.lock();
+        let place = state.shards.get(&shard)?.place(log_id.index)?;
+        let is_it = place.is_stand_in() && place.term() == log_id.term;
+        is_it.then_some(place)
     }
 }
 

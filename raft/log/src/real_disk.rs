@@ -1,10 +1,11 @@
 //! The file system of the machine: `fallocate`, `fdatasync`, `flock`.
 
 use crate::{Disk, DiskFile, DiskLock};
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -105,6 +106,10 @@ impl DiskFile for RealFile {
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         self.0.read_exact_at(into, offset)
+    }
+
+    fn forget_cached(&self, offset: u64, bytes: u64) {
+        let _ = rustix::fs::fadvise(&self.0, offset, NonZeroU64::new(bytes), Advice::DontNeed);
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {

@@ -195,7 +195,12 @@ fn assemble(
         }
     }
     state.lost_everything = loaded.replay.lost_everything;
+    let mended = loaded.replay.mended;
+    for damage in &mended {
+        tracing::info!(%damage, "a frame is rotten, and another one stands in for it");
+    }
     state.damages = loaded.replay.damages;
+    state.damages.retain(|damage| !mended.contains(damage));
     state.space.next_sequence = loaded.sequence_max + 1;
     let allocator = Allocator::new(Arc::clone(&disk), dir, identity, &options);
     state.space.reserve = keep_reserve(&allocator, loaded.reserve)?;
@@ -265,6 +270,7 @@ fn open_tail(disk: &dyn Disk, dir: &Path, seed: Seed, tail: Tail) -> Result<Curr
         end: tail.end.max(HEAD_AREA_BYTES),
         rows: tail.rows,
         first_batch: tail.first_batch,
+        may_get_footer: tail.may_get_footer,
     })
 }
 

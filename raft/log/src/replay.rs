@@ -1,8 +1,9 @@
 //! From frames back to the shards' logs: the order of frames decides, not their indexes.
 
 use crate::damage::Meaning;
-use crate::format::{FrameKind, Row};
+use crate::format::{FrameKind, Row, frame_bytes, parse_segment_name, segment_name};
 use crate::judge::{Concern, damaged_row};
+use crate::mend::Standing;
 use crate::place::{Place, Spot};
 use crate::shard_log::ShardState;
 use crate::{CheckpointPart, Damage, Hole, limits};
@@ -20,6 +21,20 @@ pub(crate) struct VoteCopy {
     pub spot: Spot,
 }
 
+impl VoteCopy {
+    fn damage(&self, shard: ShardId) -> Damage {
+        Damage {
+            file: segment_name(u64::from(self.spot.segment)),
+            offset: self.spot.offset,
+            bytes: frame_bytes(self.spot.length as usize),
+            batch: None,
+            shard: Some(shard),
+            log_id: None,
+            meaning: Meaning::Vote,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Replay {
     pub shards: BTreeMap<ShardId, ShardState>,
@@ -28,6 +43,10 @@ pub(crate) struct Replay {
     pub lost_everything: Option<Damage>,
     /// Newest number of a vote whose copy is damaged, by shard.
     damaged_votes: BTreeMap<ShardId, (u64, Damage)>,
+    /// Rotten frames of which all but the payload is known, with their segment.
+    rotten: Vec<(u32, Row, Damage)>,
+    /// Damages for which another frame stands in.
+    pub mended: Vec<Damage>,
     pub entries: u64,
 }
 
@@ -39,6 +58,10 @@ impl Replay {
                 self.lost_everything.get_or_insert_with(|| damage.clone());
             }
             Concern::Shard(shard) => self.hole(*shard, &damage),
+            Concern::Frame(row) => match parse_segment_name(&damage.file) {
+                Some(segment) => self.rotten.push((segment as u32, *row, damage.clone())),
+                None => self.hole(row.shard, &damage),
+            },
             Concern::VoteOf(shard, number) => {
                 let newest = self
                     .damaged_votes
@@ -120,6 +143,19 @@ impl Replay {
         }
     }
 
+    /// After the last frame: which rotten ones are needed, and whether others stand in for them.
+    pub fn settle(&mut self) {
+        for (segment, row, damage) in std::mem::take(&mut self.rotten) {
+            let state = self.shards.entry(row.shard).or_default();
+            if state.rotten(segment, &row, &damage) == Standing::Mended {
+                self.mended.push(damage);
+            }
+        }
+        for state in self.shards.values_mut() {
+            state.missing.barred = !state.missing.is_empty();
+        }
+    }
+
     pub fn mark(&mut self, shard: ShardId, mark: LogIndex) {
         self.shards.entry(shard).or_default().mark = Some(mark);
     }
@@ -148,12 +184,19 @@ impl Replay {
             if found.is_some() && sound_copies < 2 {
                 single.push(*shard);
             }
-            if let Some((number, damage)) = self.damaged_votes.get(shard)
-                && found.is_none_or(|found| found < *number)
-            {
-                state.hole.get_or_insert_with(|| Hole {
+            // Also where nothing but this reading has shown it: an older vote is no vote.
+            let newest = copies.iter().max_by_key(|copy| copy.number);
+            let unread = newest.filter(|newest| found.is_none_or(|found| found < newest.number));
+            let damaged = self.damaged_votes.get(shard);
+            let damaged = damaged.filter(|(number, _)| found.is_none_or(|found| found < *number));
+            let damaged = damaged.map(|(_, damage)| damage.clone());
+            if let Some(damage) = damaged.or_else(|| unread.map(|copy| copy.damage(*shard))) {
+                if self.damages.len() < limits::MAX_DAMAGES && !self.damages.contains(&damage) {
+                    self.damages.push(damage.clone());
+                }
+                state.hole.get_or_insert(Hole {
                     shard: *shard,
-                    damage: damage.clone(),
+                    damage,
                 });
             }
         }

@@ -6,6 +6,7 @@
 //! LOG-4: indexes in runs rise, and runs do not overlap.
 
 use crate::kept::Kept;
+use crate::mend::Missing;
 use crate::place::{Place, Spot};
 use crate::{EntryKind, Hole};
 use bytes::Bytes;
@@ -50,7 +51,9 @@ pub(crate) struct ShardState {
     pub vote: Option<Bytes>,
     /// Rises with each vote that is saved; the newest number wins at recovery.
     pub vote_number: u64,
+    /// More is lost than other nodes' entries could mend.
     pub hole: Option<Hole>,
+    pub missing: Missing,
     pub kept: Kept,
 }
 
@@ -67,6 +70,7 @@ impl Default for ShardState {
             vote: None,
             vote_number: 0,
             hole: None,
+            missing: Missing::default(),
             kept: Kept::default(),
         }
     }
@@ -88,6 +92,7 @@ impl ShardState {
         self.last.is_none()
             && self.vote.is_none()
             && self.hole.is_none()
+            && self.missing.is_empty()
             && self.runs.is_empty()
             && self.kept.is_empty()
     }
@@ -187,6 +192,16 @@ impl ShardState {
     pub fn place(&self, index: LogIndex) -> Option<Place> {
         let run = self.runs.iter().rev().find(|run| run.first <= index.0)?;
         run.places.get((index.0 - run.first) as usize).copied()
+    }
+
+    /// Moves an entry that is there.
+    pub fn set_place(&mut self, index: LogIndex, place: Place) {
+        let mut runs = self.runs.iter_mut().rev();
+        let run = runs.find(|run| run.first <= index.0);
+        let at = run.and_then(|run| run.places.get_mut((index.0 - run.first) as usize));
+        if let Some(at) = at {
+            *at = place;
+        }
     }
 
     /// Raft's entries in `range`, clamped to what there is: their first index and the one after their last.

@@ -8,7 +8,7 @@ use crate::shard_log::ShardState;
 use crate::space::{Allocator, Space, cost, slack};
 use crate::{AppendError, Damage, Hole, JournalBroken, Options, Stats, limits};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use raft_api::{EntriesError, LogId, LogIndex, ShardId};
+use raft_api::{EntriesError, LogIndex, ShardId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::AtomicUsize;
 use tokio::sync::watch;
@@ -87,17 +87,19 @@ impl State {
             return Err(AppendError::Hole(shard));
         }
         let state = self.shards.entry(shard).or_default();
-        if state.hole.is_some() {
+        if state.hole.is_some() || state.missing.barred {
             Err(AppendError::Hole(shard))
         } else {
             Ok(state)
         }
     }
 
-    /// All that was flushed for the shard is there, as far as anybody knows.
+    /// The shard's log was whole when the journal was opened, or is by now, and no more is missing since than single
+    /// entries that other nodes have.
     pub fn is_sound(&self, shard: ShardId) -> bool {
-        let hole = self.shards.get(&shard).and_then(|log| log.hole.as_ref());
-        self.lost_everything.is_none() && hole.is_none()
+        let log = self.shards.get(&shard);
+        let has_hole = log.is_some_and(|log| log.hole.is_some() || log.missing.barred);
+        self.lost_everything.is_none() && !has_hole
     }
 
     /// What is refused to those who would read a log with a hole.
@@ -157,9 +159,15 @@ impl State {
                 }
             }
             Item::Adopted { shard, entry } => {
-                let kept = &mut self.shards.entry(*shard).or_default().kept;
-                let LogId { term, index } = entry.log_id;
-                kept.adopt(index, Place::flushed(term, entry.kind as u8, spot));
+                let state = self.shards.entry(*shard).or_default();
+                let place = Place::flushed(entry.log_id.term, entry.kind as u8, spot);
+                let mended = state.adopted(entry.log_id, place);
+                self.note_mended(&mended);
+            }
+            Item::Truncate { shard, .. } => {
+                let state = self.shards.entry(*shard).or_default();
+                let unneeded = state.settle_missing();
+                self.note_mended(&unneeded);
             }
             Item::Part {
                 shard,
@@ -174,12 +182,12 @@ impl State {
                     Place::flushed(log_id.term, part.code(), spot),
                 );
             }
-            Item::Vote { .. } | Item::Truncate { .. } | Item::Nothing => {}
+            Item::Vote { .. } | Item::Nothing => {}
         }
     }
 
-    /// Notes a damage, and the hole if a shard's log is concerned.
-    pub fn note_damage(&mut self, damage: Damage, holes: &[ShardId]) {
+    /// Notes a damage, and the hole if a shard's log is concerned. Returns whether it is news.
+    pub fn note_damage(&mut self, damage: Damage, holes: &[ShardId]) -> bool {
         for shard in holes {
             let state = self.shards.entry(*shard).or_default();
             state.hole.get_or_insert_with(|| Hole {
@@ -187,16 +195,18 @@ impl State {
                 damage: damage.clone(),
             });
         }
-        if self.damages.len() < limits::MAX_DAMAGES && !self.damages.contains(&damage) {
+        let is_news = !self.damages.iter().any(|other| other.is_at(&damage));
+        if self.damages.len() < limits::MAX_DAMAGES && is_news {
             self.damages.push(damage);
         }
+        is_news
     }
 
     pub fn holes(&self) -> Vec<Hole> {
         let mut holes: Vec<Hole> = self
             .shards
-            .values()
-            .filter_map(|state| state.hole.clone())
+            .iter()
+            .filter_map(|(shard, state)| state.hole_of(*shard))
             .collect();
         if let Some(damage) = &self.lost_everything {
             let known: Vec<ShardId> = holes.iter().map(|hole| hole.shard).collect();

@@ -28,6 +28,14 @@ pub struct Stats {
     pub queued_bytes: u64,
     /// Payloads kept in memory.
     pub cached_bytes: usize,
-    /// Damages found since opening, holes included.
+    /// Damages found since opening and not mended, holes included.
     pub damages: usize,
+    /// Bytes of sealed segments that were read again and checked in the background.
+    pub scrubbed_bytes: u64,
+    /// How often all of them were.
+    pub scrub_passes: u64,
+    /// Damages that were found in doing so.
+    pub scrub_damages: u64,
+    /// Frames that were missing and are no more: a sound one stands in, or their entries were cut.
+    pub mended: u64,
 }

@@ -130,9 +130,24 @@ impl Shared {
     /// Puts the group into its node's queue if it has something to fold and is not there yet.
     pub fn fold_if_due(self: &Arc<Shared>) {
         let is_due = *self.mark.borrow() > *self.folded.borrow();
+        let is_due = is_due && !self.waits_for_mend.load(Ordering::SeqCst);
         if is_due && !self.is_fold_due.swap(true, Ordering::SeqCst) {
             self.fold_queue.push(self.clone());
         }
+    }
+
+    /// Something is missing of the log that peers may have: `repair.rs` asks for the next turn once it is here.
+    fn is_mended_soon(&self) -> bool {
+        let is_missing = || !self.journal.missing(self.shard).is_empty();
+        if !is_missing() {
+            return false;
+        }
+        self.waits_for_mend.store(true, Ordering::SeqCst);
+        if !is_missing() {
+            // It came just now.
+            self.waits_for_mend.store(false, Ordering::SeqCst);
+        }
+        true
     }
 
     /// Until it is dropped, nothing is folded.
@@ -176,6 +191,9 @@ fn fold_once(shared: &Arc<Shared>) {
     }
     match catch_unwind(AssertUnwindSafe(|| fold_batch(shared, upto))) {
         Ok(Ok((last, outcomes))) => advance(shared, last, outcomes),
+        Ok(Err(reason)) if shared.is_mended_soon() => {
+            tracing::debug!(shard = %shared.shard, reason, "the fold waits for a peer's copy");
+        }
         Ok(Err(reason)) => shared.fail(reason),
         Err(_) => shared.fail("the state machine panicked".to_owned()),
     }

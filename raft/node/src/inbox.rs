@@ -5,7 +5,7 @@ use crate::group::{RaftGroup, proposed_bytes, read_mark_out};
 use crate::network::transfer_answer_out;
 use crate::shared::raise;
 use crate::wire::{self, WireAppend, WireAppendAnswer, WireLease, WireMark, kind};
-use crate::{mode, snapshot_in, snapshot_out};
+use crate::{mode, refetch, snapshot_in, snapshot_out};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -48,6 +48,13 @@ impl Handler for Inbox {
         let group = self.groups.read().get(&shard).cloned();
         let group = group.ok_or_else(|| format!("shard {shard} does not run here"))?;
         let raft = &group.raft;
+        if matches!(kind, kind::VOTE | kind::PRE_VOTE | kind::TRANSFER)
+            && group.shared.journal.has_hole(shard)
+        {
+            return Err(format!(
+                "entries of shard {shard} are missing here: it does not vote"
+            ));
+        }
         match kind {
             kind::APPEND => self.append(&group, body).await,
             kind::VOTE => {
@@ -92,6 +99,7 @@ impl Handler for Inbox {
                 let length_ms = granted.map_or(0, |length| length.as_millis() as u64);
                 Ok(wire::bytes(&WireLease { length_ms }))
             }
+            kind::REFETCH => refetch::answer(&group.shared, body).await,
             _ => Err(format!(
                 "this version does not know requests of kind {kind}"
             )),

@@ -94,3 +94,14 @@ pub const LEASE_DRIFT: Duration = Duration::from_millis(400);
 pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Leadership that an operator has moved stays there for so long, time enough to stop the other node.
 pub const TRANSFER_HOLD: Duration = Duration::from_secs(600);
+
+/// Entries asked for at once to mend a log: their log ids fit 6 KiB.
+pub const REFETCH_MAX: usize = 256;
+/// The other node reads them from disk.
+pub const REFETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// All other nodes were asked and did not have it: the first pause, doubled up to the last.
+pub const REPAIR_PAUSE_MIN: Duration = Duration::from_millis(100);
+pub const REPAIR_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A read of consensus that meets a rotten entry waits for its replacement: 10 s in all, time for a peer that is slow.
+pub const MENDED_READ_TRIES: u32 = 200;
+pub const MENDED_READ_PAUSE: Duration = Duration::from_millis(50);

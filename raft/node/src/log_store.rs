@@ -1,6 +1,6 @@
 //! openraft's log over the journal: one shard of it.
 
-use crate::limits::{MAX_APPEND_BYTES, MAX_READ_BYTES};
+use crate::limits::{MAX_APPEND_BYTES, MAX_READ_BYTES, MENDED_READ_PAUSE, MENDED_READ_TRIES};
 use crate::off_thread;
 use crate::types::{RaftEntry, RaftLogId, RaftVote, TypeConfig, from_raft, to_raft};
 use crate::wire::{WireVote, bytes, payload_in, payload_out};
@@ -8,7 +8,7 @@ use futures_util::{Stream, TryStreamExt, stream};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{OptionalSend, alias::VoteOf};
 use prost::Message;
-use raft_api::{LogIndex, ShardId};
+use raft_api::{EntriesError, LogIndex, ShardId};
 use raft_log::{AppendError, FlushDone, Journal, JournalBroken, NewEntry, StoredEntry};
 use std::fmt::Debug;
 use std::io;
@@ -53,12 +53,23 @@ impl LogStore {
         if let Some(stored) = cached.map_err(io::Error::other)? {
             return stored.into_iter().map(entry_in).collect();
         }
-        let read = move || journal.read(shard, range, max);
-        let stored = off_thread::run(read)
-            .await
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)?;
-        stored.into_iter().map(entry_in).collect()
+        let mut tries = 0;
+        loop {
+            let (journal, range) = (journal.clone(), range.clone());
+            let read = move || journal.read(shard, range, max);
+            let stored = off_thread::run(read).await.map_err(io::Error::other)?;
+            tries += 1;
+            match stored {
+                Ok(stored) => return stored.into_iter().map(entry_in).collect(),
+                // To consensus an error is the end of the shard on this node; `repair.rs` fetches the entry meanwhile.
+                Err(EntriesError::Damaged { .. })
+                    if tries < MENDED_READ_TRIES && !self.journal.missing(shard).is_empty() =>
+                {
+                    tokio::time::sleep(MENDED_READ_PAUSE).await;
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
     }
 
     /// Calls the journal and waits for the flush.

@@ -4,26 +4,23 @@ use crate::admission::Admission;
 use crate::change::{Change, ChangeError};
 use crate::error::NodeError;
 use crate::fold::Folders;
-use crate::group::RaftGroup;
 use crate::inbox::Inbox;
-use crate::limits::{FOLD_THREADS_MAX, MAX_APPEND_ENTRIES, SNAPSHOT_OFFER_TIMEOUT};
-use crate::log_store::LogStore;
-use crate::machine::Machine;
-use crate::network::Network;
+use crate::launch::{self, Launcher, Settings};
+use crate::limits::FOLD_THREADS_MAX;
 use crate::shared::Shared;
-use crate::types::{Place, Raft};
-use crate::{mark, members, mode, off_thread, prefer, start, wire};
+use crate::start::{self, Opening};
+use crate::{off_thread, repair, wire};
 use bytes::Bytes;
-use openraft::SnapshotPolicy;
 use parking_lot::Mutex;
 use raft_api::{Group, Inbound, NodeId, NodeInfo, OnSiteLoss, ShardId, SiteName, StateMachine};
 use raft_log::Journal;
 use raft_transport::{Class, Peers, PeersConfig, TransportError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 pub struct NodeConfig {
     pub id: NodeId,
@@ -59,6 +56,8 @@ pub enum Twin {
     StaleReads,
     /// A leader degrades while a sync lease may still hold.
     DegradeWithoutLease,
+    /// A node gives what its log holds at an index for whatever entry was asked for, committed or not.
+    MendWithAnything,
 }
 
 #[cfg(any(test, feature = "testing"))]
@@ -122,6 +121,8 @@ pub struct Timing {
     pub gate_wait: Duration,
     /// How long a proposal waits for its outcome before that is unknown.
     pub propose_timeout: Duration,
+    /// How long a start waits for shards whose logs must be mended first. Then they start when they are.
+    pub repair_wait: Duration,
 }
 
 impl Default for Timing {
@@ -132,6 +133,7 @@ impl Default for Timing {
             election_max: Duration::from_millis(700),
             gate_wait: Duration::from_secs(15),
             propose_timeout: Duration::from_secs(15),
+            repair_wait: Duration::from_secs(10),
         }
     }
 }
@@ -139,12 +141,14 @@ impl Default for Timing {
 pub struct Node {
     pub(crate) inbox: Arc<Inbox>,
     peers: Arc<Peers>,
-    tasks: Mutex<JoinSet<()>>,
+    tasks: Arc<Mutex<JoinSet<()>>>,
+    /// Of shards that start once their log is mended.
+    repairs: Mutex<JoinSet<()>>,
     folders: Arc<Folders>,
 }
 
 impl Node {
-    /// Starts all groups whose log is whole, and founds those whose log is empty if this is the member with the lowest id. All members
+    /// Starts all groups whose log is whole, or can be made so by what peers have, and founds those whose log is empty if this is the member with the lowest id. All members
     /// would found the same, so it is safe that only this one does; a node that has lost its disk must not come back
     /// under its old id.
     pub async fn start(
@@ -156,88 +160,96 @@ impl Node {
             return Err(NodeError::NotAMember);
         }
         let folders = Arc::new(Folders::start(fold_threads()));
-        let mut groups = Vec::new();
+        let opening = Opening::of(&config);
+        let mut ready = Vec::new();
+        let mut holed = Vec::new();
         for shard in &config.shards {
-            if config.journal.has_hole(*shard) {
-                // It neither votes nor serves here; health names the frame, and the other shards go on.
-                tracing::error!(%shard, "the shard's log has a hole: it does not start on this node");
-                continue;
-            }
             let machine = machines.get(shard).cloned();
             let machine = machine.ok_or(NodeError::NoStateMachine(*shard))?;
-            let shared = start::open(&config, *shard, machine, folders.queue()).await?;
-            groups.push(Arc::new(shared));
+            if config.journal.has_hole(*shard) {
+                holed.push((*shard, machine));
+                continue;
+            }
+            match start::open_with(&opening, *shard, machine.clone(), folders.queue()).await {
+                Ok(shared) => ready.push(Arc::new(shared)),
+                // It has read a frame that is rotten.
+                Err(_) if config.journal.has_hole(*shard) => holed.push((*shard, machine)),
+                Err(error) => return Err(error),
+            }
         }
-        let settings = Settings {
-            timing: config.timing,
-            log: config.log,
-            #[cfg(any(test, feature = "testing"))]
-            twin: config.twin(),
-        };
+        let settings = Settings::of(&config);
+        let founders = launch::founders(&config.members, config.id).filter(|_| !config.join);
+        let repair_wait = config.timing.repair_wait;
         let inbox = Arc::new(Inbox::default());
         let peers = Peers::new(config.peers, inbox.clone());
+        let launcher = Launcher {
+            opening,
+            inbox: inbox.clone(),
+            peers: peers.clone(),
+            tasks: Arc::default(),
+            fold_queue: folders.queue(),
+            admission: Admission::new(),
+            settings,
+            founders,
+        };
         let node = Node {
             inbox,
             peers,
-            tasks: Mutex::default(),
+            tasks: launcher.tasks.clone(),
+            repairs: Mutex::default(),
             folders,
         };
-        let admission = Admission::new();
-        let founders = founders(&config.members, config.id).filter(|_| !config.join);
-        for shared in groups {
-            let shard = shared.shard;
-            let started = match node.run(shared, &settings, admission.clone()).await {
-                Ok(raft) => found(&raft, shard, &founders).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = started {
+        match node.launch_all(&launcher, ready, holed, repair_wait).await {
+            Ok(()) => Ok(node),
+            Err(error) => {
                 node.shutdown().await;
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(node)
     }
 
-    async fn run(
+    /// Those that are whole at once; the others once they are mended, and for a while that is waited for.
+    async fn launch_all(
         &self,
-        shared: Arc<Shared>,
-        settings: &Settings,
-        admission: Admission,
-    ) -> Result<Raft, NodeError> {
-        let shard = shared.shard;
-        let failed = |detail: String| NodeError::Raft { shard, detail };
-        let raft_config = raft_config(settings).map_err(|error| failed(error.to_string()))?;
-        let network = Network {
-            shared: shared.clone(),
-            peers: self.peers.clone(),
-        };
-        let log = LogStore {
-            journal: shared.journal.clone(),
-            shard,
-        };
-        let own = shared.own;
-        let machine = Machine(shared.clone());
-        let raft = Raft::new(own.0, Arc::new(raft_config), network, log, machine)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        {
-            let mut tasks = self.tasks.lock();
-            tasks.spawn(mark::run(shared.clone(), raft.clone()));
-            tasks.spawn(prefer::run(shared.clone(), raft.clone()));
-            let peers = || self.peers.clone();
-            tasks.spawn(members::run(shared.clone(), raft.clone(), peers()));
-            tasks.spawn(mode::run(shared.clone(), raft.clone()));
-            tasks.spawn(mode::ask(shared.clone(), raft.clone(), peers()));
+        launcher: &Launcher,
+        ready: Vec<Arc<Shared>>,
+        mut holed: Vec<(ShardId, Arc<dyn StateMachine>)>,
+        repair_wait: Duration,
+    ) -> Result<(), NodeError> {
+        let journal = &launcher.opening.journal;
+        for shared in ready {
+            let (shard, machine) = (shared.shard, shared.machine.clone());
+            match launcher.launch(shared).await {
+                Err(_) if !journal.missing(shard).is_empty() => holed.push((shard, machine)),
+                launched => launched?,
+            }
         }
-        let group = RaftGroup {
-            shared,
-            raft: raft.clone(),
-            peers: self.peers.clone(),
-            admission,
-            timing: settings.timing,
-        };
-        self.inbox.groups.write().insert(shard, Arc::new(group));
-        Ok(raft)
+        let mut starting = Vec::new();
+        for (shard, machine) in holed {
+            // It neither votes nor serves here; health names the frame, and the other shards go on.
+            tracing::error!(%shard, "the shard's log has a hole: it does not start on this node as it is");
+            if journal.missing(shard).is_empty() {
+                continue;
+            }
+            let (tell, started) = oneshot::channel();
+            let task = repair::start_when_whole(launcher.clone(), shard, machine, tell);
+            self.repairs.lock().spawn(task);
+            starting.push(started);
+        }
+        // A node that is alone has nobody to wait for.
+        let is_alone = self.peers.others().is_empty();
+        let deadline = Instant::now()
+            + if is_alone {
+                Duration::ZERO
+            } else {
+                repair_wait
+            };
+        for started in starting {
+            if let Ok(Ok(started)) = timeout_at(deadline, started).await {
+                started?;
+            }
+        }
+        Ok(())
     }
 
     /// `None`: the shard does not run here (its log has a hole), or the node is shut down.
@@ -274,6 +286,8 @@ impl Node {
     /// Ends all groups. Proposals that are under way become unknown. The journal stays open for its owner.
     pub async fn shutdown(&self) {
         *self.inbox.asked.write() = None;
+        let mut repairs = std::mem::take(&mut *self.repairs.lock());
+        repairs.shutdown().await;
         let groups = std::mem::take(&mut *self.inbox.groups.write());
         self.peers.shutdown().await;
         for (shard, group) in groups {
@@ -291,25 +305,6 @@ impl Node {
 /// As many as can run, and two at least: one waits for the disk now and then.
 fn fold_threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, FOLD_THREADS_MAX))
-}
-
-/// What all groups of a node have in common.
-struct Settings {
-    timing: Timing,
-    log: LogKeeping,
-    #[cfg(any(test, feature = "testing"))]
-    twin: Option<Twin>,
-}
-
-impl Settings {
-    /// Never: a leader that lost its unflushed tail must not go on in the same term (design §3, seen).
-    fn restores_leaders(&self) -> bool {
-        #[cfg(any(test, feature = "testing"))]
-        if self.twin == Some(Twin::LeaderRestore) {
-            return true;
-        }
-        false
-    }
 }
 
 /// Asks what is not about consensus: health, sessions. Cheap to clone.
@@ -349,53 +344,4 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.inbox.groups.write().clear();
     }
-}
-
-fn founders(members: &[NodeInfo], own: NodeId) -> Option<BTreeMap<u64, Place>> {
-    let lowest = members.iter().map(|member| member.id).min();
-    let members = members
-        .iter()
-        .map(|member| (member.id.0, Place::from(member)));
-    (lowest == Some(own)).then(|| members.collect())
-}
-
-async fn found(
-    raft: &Raft,
-    shard: ShardId,
-    founders: &Option<BTreeMap<u64, Place>>,
-) -> Result<(), NodeError> {
-    let failed = |detail: String| NodeError::Raft { shard, detail };
-    let is_founded = raft.is_initialized().await;
-    let is_founded = is_founded.map_err(|error| failed(error.to_string()))?;
-    let Some(founders) = founders.as_ref().filter(|_| !is_founded) else {
-        return Ok(());
-    };
-    let founded = raft.initialize(founders.clone()).await;
-    match founded {
-        // Another member's vote or entries came first: then there is nothing left to found.
-        Ok(()) | Err(openraft::errors::RaftError::APIError(_)) => Ok(()),
-        Err(error) => Err(failed(error.to_string())),
-    }
-}
-
-fn raft_config(settings: &Settings) -> Result<openraft::Config, openraft::ConfigError> {
-    let Settings { timing, log, .. } = settings;
-    let ms = |duration: Duration| duration.as_millis() as u64;
-    openraft::Config {
-        cluster_name: "gotthard".into(),
-        heartbeat_interval: ms(timing.heartbeat),
-        election_timeout_min: ms(timing.election_min),
-        election_timeout_max: ms(timing.election_max),
-        max_payload_entries: MAX_APPEND_ENTRIES,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(log.look_every),
-        max_in_snapshot_log_to_keep: log.keep,
-        purge_batch_size: log.look_every.div_ceil(2),
-        // A snapshot's own bounds are ours (`snapshot_out.rs`).
-        install_snapshot_timeout: ms(SNAPSHOT_OFFER_TIMEOUT),
-        enable_leader_restore: Some(settings.restores_leaders()),
-        enable_pre_vote: Some(true),
-        allow_log_reversion: Some(false),
-        ..Default::default()
-    }
-    .validate()
 }

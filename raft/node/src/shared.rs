@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub folding: Arc<tokio::sync::Mutex<()>>,
     /// In the queue of `fold_queue`, or about to be.
     pub is_fold_due: AtomicBool,
+    /// The fold has met a rotten entry and waits until it is mended.
+    pub waits_for_mend: AtomicBool,
     pub fold_queue: Arc<FoldQueue>,
     /// Memberships that were handed over, oldest first; all but the last one before `position` are dropped.
     pub memberships: Mutex<VecDeque<RaftStoredMembership>>,

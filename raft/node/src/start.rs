@@ -12,14 +12,49 @@ use crate::shared::Shared;
 use crate::types::{RaftStoredMembership, to_raft};
 use crate::wire;
 use parking_lot::Mutex;
-use raft_api::{EntriesError, LogId, LogIndex, ShardId, StateMachine};
+use raft_api::{EntriesError, LogId, LogIndex, NodeId, OnSiteLoss, ShardId, StateMachine};
 use raft_log::{EntryKind, FlushDone, Journal};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 use tokio::sync::{oneshot, watch};
 
+/// What of a node's configuration a group begins with.
+#[derive(Clone)]
+pub(crate) struct Opening {
+    id: NodeId,
+    pub journal: Journal,
+    wall_clock: fn() -> SystemTime,
+    on_site_loss: OnSiteLoss,
+    #[cfg(any(test, feature = "testing"))]
+    twin: Option<crate::node::Twin>,
+}
+
+impl Opening {
+    pub fn of(config: &NodeConfig) -> Opening {
+        Opening {
+            id: config.id,
+            journal: config.journal.clone(),
+            wall_clock: config.wall_clock,
+            on_site_loss: config.on_site_loss,
+            #[cfg(any(test, feature = "testing"))]
+            twin: config.twin(),
+        }
+    }
+}
+
+#[cfg(test)]
 pub(crate) async fn open(
     config: &NodeConfig,
+    shard: ShardId,
+    machine: Arc<dyn StateMachine>,
+    fold_queue: Arc<FoldQueue>,
+) -> Result<Shared, NodeError> {
+    open_with(&Opening::of(config), shard, machine, fold_queue).await
+}
+
+pub(crate) async fn open_with(
+    config: &Opening,
     shard: ShardId,
     machine: Arc<dyn StateMachine>,
     fold_queue: Arc<FoldQueue>,
@@ -49,6 +84,7 @@ pub(crate) async fn open(
         position: Mutex::new(position),
         folding: Arc::default(),
         is_fold_due: AtomicBool::new(false),
+        waits_for_mend: AtomicBool::new(false),
         fold_queue,
         responders: Mutex::default(),
         memberships: Mutex::default(),
@@ -66,7 +102,7 @@ pub(crate) async fn open(
         receiving: Mutex::default(),
         failed: watch::Sender::new(None),
         #[cfg(any(test, feature = "testing"))]
-        twin: config.twin(),
+        twin: config.twin,
         journal,
     };
     fold_purged(&shared, log.purged)?;

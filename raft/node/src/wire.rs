@@ -38,6 +38,8 @@ pub(crate) mod kind {
     pub const HOLD: u8 = 13;
     /// A node of another site asks the leader for a sync lease.
     pub const LEASE: u8 = 14;
+    /// Entries that have rotted at the asker, by log id.
+    pub const REFETCH: u8 = 15;
 }
 
 /// A peer's message, or a record of ours, that is not what it should be.

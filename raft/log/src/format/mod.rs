@@ -12,7 +12,8 @@ pub(crate) use footer::{
     Footer, FooterMark, Row, TRAILER_BYTES, decode_trailer, encode_trailer, footer_room,
 };
 pub(crate) use frame::{
-    FRAME_HEAD_BYTES, FrameHead, FrameKind, HeadFault, MAGIC, Seed, encode_frame, frame_bytes,
+    FRAME_HEAD_BYTES, FrameHead, FrameKind, HeadFault, MAGIC, Seed, body_bytes, encode_frame,
+    frame_bytes,
 };
 pub(crate) use segment::{
     HEAD_AREA_BYTES, HeadCopies, SegmentHead, parse_segment_name, segment_name,

@@ -6,6 +6,8 @@ mod fail_nth;
 mod full_disk;
 mod golden;
 mod kept;
+mod mend;
+mod mend_guards;
 mod model;
 mod power_cut;
 mod props;

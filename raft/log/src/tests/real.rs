@@ -6,6 +6,7 @@ use crate::{Disk, EntryKind, Journal, NewEntry, OpenError, Options, RealDisk, sc
 use raft_api::{Entries, LogId, LogIndex, ShardId};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 fn disk() -> Arc<dyn Disk> {
     Arc::new(RealDisk)
@@ -137,4 +138,39 @@ fn a_slow_flush_holds_nobody_but_those_who_wait_for_it() {
     assert_eq!(journal.flushed(ShardId(1)), Some(LogId::new(1, 49)));
     // All that was queued behind the held flush shares the next one.
     assert!(journal.stats().batches <= 4, "{:?}", journal.stats());
+}
+
+/// On the thread that a journal has for it, and through the system's cache: a byte rots under an open journal.
+#[test]
+fn the_scrub_reads_the_medium() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("journal");
+    let options = Options {
+        scrub_every: Duration::from_millis(20),
+        scrub_bytes_per_s: 1 << 30,
+        ..small()
+    };
+    let (journal, _) = Journal::open(disk(), &dir, identity(), options).unwrap();
+    let (sender, flushed) = mpsc::sync_channel(1);
+    for index in 0..40_u64 {
+        let entry = NewEntry {
+            log_id: LogId::new(1, index),
+            kind: EntryKind::Normal,
+            payload: vec![7; 1000].into(),
+        };
+        let sender = sender.clone();
+        let done = Box::new(move |result| sender.send(result).unwrap_or(()));
+        journal.append(ShardId(1), vec![entry], done).unwrap();
+        flushed.recv().unwrap().unwrap();
+    }
+    let mut damages = journal.watch_damages();
+    assert_eq!(journal.damages(), []);
+    let first = dir.join("0000000000000001.segment");
+    let file = std::fs::OpenOptions::new().write(true).open(first).unwrap();
+    // Within a payload: batches of one entry begin at 4096 and take 1176 bytes.
+    std::os::unix::fs::FileExt::write_all_at(&file, b"x", 4096 + 500).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(damages.changed()).unwrap();
+    assert_eq!(journal.missing(ShardId(1))[0].log_id, LogId::new(1, 0));
+    journal.close();
 }

@@ -3,6 +3,7 @@
 
 use crate::change::{Change, ChangeError, change_in, change_out, changed_out};
 use crate::group::{proposed_out, read_mark_out};
+use crate::refetch::{WireRefetch, WireRefetched, WireRefetchedEntry};
 use crate::wire::{self, *};
 use bytes::Bytes;
 use prost::Message;
@@ -61,9 +62,9 @@ fn kinds_keep_their_numbers() {
     use wire::kind::*;
     let all = [
         APPEND, VOTE, PRE_VOTE, TRANSFER, PROPOSE, READ_MARK, MARK, ASK, OFFER, PART, PAYLOADS,
-        CHANGE, HOLD, LEASE,
+        CHANGE, HOLD, LEASE, REFETCH,
     ];
-    assert!(all.into_iter().eq(1..=14));
+    assert!(all.into_iter().eq(1..=15));
 }
 
 #[test]
@@ -274,5 +275,25 @@ fn memberships_and_modes() {
     check(
         stored,
         &format!("0a05080310ac021223{bytes}1a05080210e80720ab02"),
+    );
+}
+
+#[test]
+fn refetch() {
+    let wanted = vec![at(3, 300), at(3, 301)];
+    check(WireRefetch { wanted }, "0a05080310ac020a05080310ad02");
+    let answer = |entry, checksum, other| WireRefetchedEntry {
+        entry,
+        checksum,
+        other,
+    };
+    let answers = vec![
+        answer(Some(normal()), 0xcbf4_3926, None),
+        answer(None, 0, Some(at(4, 301))),
+        answer(None, 0, None),
+    ];
+    check(
+        WireRefetched { answers },
+        "0a150a0d0a05080310ac0210011a02aabb10a6f2d0df0c0a071a05080410ad020a00",
     );
 }

@@ -16,7 +16,7 @@ async fn cluster_with(twin: Option<Twin>) -> Cluster {
 }
 
 /// The disk keeps what was flushed, and nothing else.
-async fn lose_power(cluster: &mut Cluster, node: usize) {
+pub(super) async fn lose_power(cluster: &mut Cluster, node: usize) {
     cluster.machines[node].disk.cut_power();
     cluster.machines[node].disk.release_flushes();
     cluster.stop(node).await;

@@ -6,6 +6,8 @@ mod hazard;
 mod members;
 mod pure;
 mod recover;
+mod repair;
+mod scrub;
 mod sites;
 mod snapshots;
 mod solo;
@@ -170,6 +172,7 @@ struct Cluster {
     founders: usize,
     log: LogKeeping,
     policy: OnSiteLoss,
+    journal: Options,
     twin: Option<Twin>,
 }
 
@@ -183,6 +186,11 @@ impl Cluster {
             founders: sites.len(),
             log: LogKeeping::default(),
             policy: OnSiteLoss::Strict,
+            journal: Options {
+                segment_bytes: 16 << 20,
+                reserve_bytes: 1 << 20,
+                ..Options::default()
+            },
             twin: None,
         };
         for site in sites {
@@ -233,11 +241,7 @@ impl Cluster {
             incarnation: 1,
             node: member.id,
         };
-        let options = Options {
-            segment_bytes: 16 << 20,
-            reserve_bytes: 1 << 20,
-            ..Options::default()
-        };
+        let options = self.journal.clone();
         let disk = Arc::new(machine.disk.clone());
         let (journal, _) = Journal::open(disk, Path::new("/journal"), identity, options).unwrap();
         let config = NodeConfig {
@@ -255,6 +259,7 @@ impl Cluster {
             timing: Timing {
                 gate_wait: Duration::from_millis(20),
                 propose_timeout: HANG,
+                repair_wait: Duration::from_millis(200),
                 ..Timing::default()
             },
         };

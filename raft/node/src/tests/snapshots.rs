@@ -53,7 +53,7 @@ impl Cluster {
         }
     }
 
-    async fn all_agree(&self, nodes: &[usize]) {
+    pub(super) async fn all_agree(&self, nodes: &[usize]) {
         let mark = self.group(nodes[0]).read_mark().await.unwrap();
         let expect = |node: usize| self.machines[node].book.entries();
         for node in nodes {
@@ -63,7 +63,7 @@ impl Cluster {
     }
 
     /// What each entry's reference would find in the node's own journal.
-    fn payloads_are_here(&self, node: usize) {
+    pub(super) fn payloads_are_here(&self, node: usize) {
         let (_, journal) = self.machines[node].running.as_ref().unwrap();
         for (log_id, payload) in self.machines[node].book.entries() {
             let kept = journal.payload(SHARD, log_id.index);
@@ -168,7 +168,7 @@ async fn a_start_cuts_the_log_before_it_installs_the_checkpoint() {
     journal.close();
 }
 
-async fn far_behind() -> Cluster {
+pub(super) async fn far_behind() -> Cluster {
     let mut cluster = Cluster::new(&["a", "a", "a"]).await;
     cluster.log = SHORT;
     for node in 0..3 {
