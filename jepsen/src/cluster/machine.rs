@@ -1,0 +1,332 @@
+//! All nodes, as an operator has them in hand.
+
+use super::node::{Launch, Node, State};
+use super::sites::Sites;
+use super::wires::Wires;
+use crate::clients::http;
+use crate::stop::Stop;
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub struct Options {
+    pub binary: PathBuf,
+    pub sites: Sites,
+    pub mail_shards: u64,
+    /// `strict` or `degrade`.
+    pub on_site_loss: String,
+    pub environment: Vec<(String, String)>,
+    /// For configuration, data and logs.
+    pub folder: PathBuf,
+}
+
+pub struct Cluster {
+    // Nodes end before their wires do.
+    pub nodes: BTreeMap<u64, Node>,
+    pub wires: Wires,
+    options: Options,
+    stop: Arc<Stop>,
+    next_id: u64,
+}
+
+impl Cluster {
+    /// Laid out and started; not yet up.
+    pub fn start(options: Options, stop: Arc<Stop>) -> Result<Cluster> {
+        let mut cluster = Cluster {
+            nodes: BTreeMap::new(),
+            wires: Wires::lay()?,
+            next_id: options.sites.nodes().len() as u64 + 1,
+            options,
+            stop,
+        };
+        cluster.lay_out()?;
+        for (id, site) in cluster.options.sites.nodes() {
+            cluster.wires.add(id)?;
+            cluster.make(id, &site)?;
+        }
+        Ok(cluster)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.options.folder.join("data")
+    }
+
+    fn lay_out(&self) -> Result<()> {
+        let endpoints = &self.wires.endpoints;
+        let mut args = vec!["cluster".to_owned(), "init".to_owned()];
+        args.extend([
+            "--mail-shards".to_owned(),
+            self.options.mail_shards.to_string(),
+        ]);
+        for (id, site) in self.options.sites.nodes() {
+            args.extend([
+                "--node".to_owned(),
+                format!("{id}={site}@{}", endpoints.peer(id)),
+            ]);
+        }
+        let mut command = Command::new(&self.options.binary);
+        command.args(args).arg("--dir").arg(self.data());
+        finish(command, "")?;
+        Ok(())
+    }
+
+    /// Starts a node whose folder exists.
+    fn make(&mut self, id: u64, site: &str) -> Result<()> {
+        let folder = self.data().join(format!("node-{id}"));
+        self.configure(id, &folder.join("gotthard.toml"))?;
+        let log = self.options.folder.join(format!("node-{id}.log"));
+        self.nodes.insert(id, Node::new(id, site, folder, log));
+        self.start_node(id)?;
+        self.wires.endpoints.add(id);
+        Ok(())
+    }
+
+    /// Clients come from outside the namespace, without TLS.
+    fn configure(&self, id: u64, config: &Path) -> Result<()> {
+        let endpoints = &self.wires.endpoints;
+        let mut text = String::new();
+        for line in fs::read_to_string(config)?.lines() {
+            let line = match line.split(" =").next() {
+                Some("imap") => format!("imap = \"{}\"", endpoints.imap(id)),
+                Some("lmtp") => format!("lmtp = \"{}\"", endpoints.lmtp(id)),
+                Some("http") => format!("http = \"{}\"", endpoints.http(id)),
+                Some("[cluster]") => format!(
+                    "[tls]\nrequired = false\n\n[cluster]\non_site_loss = \"{}\"",
+                    self.options.on_site_loss
+                ),
+                _ => line.to_owned(),
+            };
+            text += &line;
+            text.push('\n');
+        }
+        fs::write(config, text).with_context(|| format!("cannot write {}", config.display()))
+    }
+
+    pub fn start_node(&mut self, id: u64) -> Result<()> {
+        let launch = Launch {
+            binary: &self.options.binary,
+            namespace: self.wires.namespace(id),
+            environment: self.options.environment.clone(),
+        };
+        self.nodes
+            .get_mut(&id)
+            .context("no such node")?
+            .start(&launch)
+    }
+
+    pub fn node(&mut self, id: u64) -> Result<&mut Node> {
+        self.nodes
+            .get_mut(&id)
+            .with_context(|| format!("there is no node {id}"))
+    }
+
+    pub fn ids(&self) -> Vec<u64> {
+        self.nodes.keys().copied().collect()
+    }
+
+    pub fn site(&self, id: u64) -> &str {
+        self.nodes.get(&id).map_or("", |node| node.site.as_str())
+    }
+
+    /// Wires, processes and clocks are well again; dead nodes are started.
+    pub fn heal(&mut self) -> Result<()> {
+        self.wires.heal()?;
+        for id in self.ids() {
+            let node = self.node(id)?;
+            match node.state() {
+                State::Paused => node.resume()?,
+                State::Down => self.start_node(id)?,
+                State::Up => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Nodes that ended without our doing.
+    pub fn ended(&mut self) -> Vec<String> {
+        self.nodes.values_mut().filter_map(Node::ended).collect()
+    }
+
+    /// An id that was never given, in the same site.
+    pub fn replace(&mut self, id: u64) -> Result<u64> {
+        let site = self.site(id).to_owned();
+        self.node(id)?.kill()?;
+        let folder = self.node(id)?.folder.clone();
+        fs::remove_dir_all(&folder)?;
+        let others: Vec<u64> = self
+            .ids()
+            .into_iter()
+            .filter(|other| *other != id)
+            .collect();
+        let server = others.first().copied().context("the last node")?;
+        self.wires.endpoints.remove(id);
+        let new = self.next_id;
+        self.next_id += 1;
+        self.wires.add(new)?;
+        let (data, peer) = (self.data(), self.wires.endpoints.peer(new).to_string());
+        // The new one first, so that its site is never without a node.
+        let mut add = self.admin(
+            server,
+            &[
+                "cluster",
+                "add-node",
+                &new.to_string(),
+                "--site",
+                &site,
+                "--peer",
+                &peer,
+            ],
+        );
+        add.arg("--dir").arg(&data).args(["--wait", "60"]);
+        add.stdout(Stdio::null()).stderr(Stdio::piped());
+        let adding = add.spawn()?;
+        let config = data.join(format!("node-{new}")).join("gotthard.toml");
+        self.until(
+            "the new node has its folder",
+            Duration::from_secs(20),
+            |_| Ok(config.exists()),
+        )?;
+        self.make(new, &site)?;
+        ended_well(adding, "add-node")?;
+        finish(
+            self.admin(server, &["cluster", "remove-node", &id.to_string()]),
+            "",
+        )?;
+        self.nodes.remove(&id);
+        self.wires.remove(id)?;
+        Ok(new)
+    }
+
+    pub fn transfer(&self, server: u64, to: u64) -> Result<()> {
+        let args = [
+            "cluster",
+            "transfer-leader",
+            "--to",
+            &to.to_string(),
+            "--wait",
+            "10",
+        ];
+        finish(self.admin(server, &args), "").map(|_| ())
+    }
+
+    pub fn add_account(&self, address: &str) -> Result<()> {
+        let server = self.ids().first().copied().context("no node")?;
+        finish(
+            self.admin(server, &["account", "add", address, "--password-stdin"]),
+            "trial\n",
+        )
+        .map(|_| ())
+    }
+
+    fn admin(&self, server: u64, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.options.binary);
+        command.args(args);
+        command.args([
+            "--server",
+            &format!("http://{}", self.wires.endpoints.http(server)),
+        ]);
+        let token = fs::read_to_string(self.data().join("admin-token")).unwrap_or_default();
+        command.args(["--token", token.trim()]);
+        command
+    }
+
+    /// `Err`: what was missing to the last. Every node says that all is well, and all say the same.
+    pub fn settled(&self, within: Duration) -> Result<Result<Duration, String>> {
+        let begun = Instant::now();
+        loop {
+            let text = match self.disagreement() {
+                None => return Ok(Ok(begun.elapsed())),
+                Some(text) => text,
+            };
+            if begun.elapsed() > within {
+                return Ok(Err(text));
+            }
+            if self.stop.wait(Duration::from_millis(200)) {
+                bail!("interrupted");
+            }
+        }
+    }
+
+    fn disagreement(&self) -> Option<String> {
+        let mut first: Option<Vec<serde_json::Value>> = None;
+        let count = self.nodes.len() as u64;
+        for id in self.ids() {
+            let health = match http::health(self.wires.endpoints.http(id)) {
+                Ok((_, health)) => health,
+                Err(error) => return Some(format!("node {id} has no health: {error}")),
+            };
+            if health["status"] != "ok"
+                || !is_empty(&health["problems"])
+                || health["cluster"]["nodes"] != count
+            {
+                return Some(format!(
+                    "node {id}: {}, {} nodes, {}",
+                    health["status"], health["cluster"]["nodes"], health["problems"]
+                ));
+            }
+            let shards = health["shards"].as_array().into_iter().flatten();
+            let digests: Vec<_> = shards.map(|shard| shard["digest"].clone()).collect();
+            if digests.is_empty() || digests.iter().any(|digest| digest["agrees"] != true) {
+                return Some(format!("node {id}: digests {digests:?}"));
+            }
+            if first.as_ref().is_some_and(|first| *first != digests) {
+                return Some(format!(
+                    "node {id}: other digests than the first node: {digests:?}, {first:?}"
+                ));
+            }
+            first = Some(digests);
+        }
+        None
+    }
+
+    pub fn until(
+        &self,
+        what: &str,
+        within: Duration,
+        check: impl Fn(&Cluster) -> Result<bool>,
+    ) -> Result<()> {
+        let end = Instant::now() + within;
+        while !check(self)? {
+            if Instant::now() > end {
+                bail!("{what}: not within {} s", within.as_secs());
+            }
+            if self.stop.wait(Duration::from_millis(50)) {
+                bail!("interrupted");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_empty(value: &serde_json::Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty)
+}
+
+/// Runs to the end; what it says is returned, or in the error.
+fn finish(mut command: Command, input: &str) -> Result<String> {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().context("the binary could not be started")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    ended_well(child, "the command")
+}
+
+fn ended_well(child: std::process::Child, what: &str) -> Result<String> {
+    let done = child.wait_with_output()?;
+    if !done.status.success() {
+        bail!(
+            "{what} failed: {}",
+            String::from_utf8_lossy(&done.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
