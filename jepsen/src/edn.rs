@@ -162,6 +162,7 @@ mod tests {
         let fault = Fault {
             name: "kill",
             text: "node 1".to_owned(),
+            was_in_sync: false,
             begin_ns: 5,
             end_ns: 40,
         };

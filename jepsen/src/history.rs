@@ -165,6 +165,8 @@ pub struct Operation {
 pub struct Fault {
     pub name: &'static str,
     pub text: String,
+    /// Health had said so for a while, and no other fault was made at the same time.
+    pub was_in_sync: bool,
     pub begin_ns: u64,
     pub end_ns: u64,
 }

@@ -49,3 +49,12 @@ pub const LAST_TRIES: u32 = 3;
 
 /// Successes drawn in a timeline; a browser should not stumble over them.
 pub const BARS_MAX: usize = 6_000;
+
+/// The rules of a cut are made one by one; what is sent after so many nanoseconds does not pass.
+pub const CUT_MADE_NS: u64 = 1_000_000_000;
+
+/// The other site asks for its lease each second, and has it for four: so long after a cut it still has one.
+pub const LEASE_LEFT_NS: u64 = 2_800_000_000;
+
+/// Before a cut, so that the lease must have been granted.
+pub const IN_SYNC_FOR: Duration = Duration::from_millis(1500);

@@ -27,7 +27,6 @@ pub struct Plan {
 /// All that the report needs.
 pub struct Done {
     pub run: Run,
-    pub faults: Vec<Fault>,
     pub seen: Seen,
     pub violations: Vec<Violation>,
     pub undecided: Undecided,
@@ -46,6 +45,7 @@ const ARRIVALS: u64 = 30;
 const LAST_CLIENT: u64 = 1_000_000;
 
 pub fn run(plan: Plan, interrupted: &Arc<Stop>) -> Result<Done> {
+    let gate = plan.cluster.gate();
     let mut cluster = Cluster::start(plan.cluster, interrupted.clone())?;
     let boxes = plan.time.as_secs() * ARRIVALS / BOX_MESSAGES + 1;
     let workload = Arc::new(Workload::new(
@@ -97,6 +97,8 @@ pub fn run(plan: Plan, interrupted: &Arc<Stop>) -> Result<Done> {
     let run = Run {
         operations: shared.recorder.operations(),
         nodes: cluster.ids(),
+        faults,
+        gate,
         ending: Ending {
             settled: Some(settled),
             died,
@@ -107,7 +109,6 @@ pub fn run(plan: Plan, interrupted: &Arc<Stop>) -> Result<Done> {
     let (violations, undecided) = check::all(&run);
     Ok(Done {
         run,
-        faults,
         seen: watch.take(),
         violations,
         undecided,
@@ -162,11 +163,17 @@ impl Trouble<'_> {
             self.wait(planned.wait)?;
             let mut begun = Vec::new();
             for nemesis in &planned.nemeses {
-                begun.push(self.begin(nemesis)?);
+                let fault = self.begin(nemesis)?;
+                let is_only = planned.nemeses.len() == 1;
+                let was_in_sync = is_only && fault.was_in_sync;
+                begun.push(Fault {
+                    was_in_sync,
+                    ..fault
+                });
             }
             self.wait(planned.hold)?;
-            self.cluster.heal()?;
             let end_ns = self.recorder.now_ns();
+            self.cluster.heal()?;
             self.faults
                 .extend(begun.into_iter().map(|fault| Fault { end_ns, ..fault }));
             if Instant::now() > end {
@@ -184,6 +191,7 @@ impl Trouble<'_> {
             bail!("the cluster is not well before {}: {text}", nemesis.name);
         }
         let begin_ns = self.recorder.now_ns();
+        let was_in_sync = self.watch.is_in_sync(begin_ns);
         let mut scene = Scene {
             cluster: self.cluster,
             watch: self.watch,
@@ -199,6 +207,7 @@ impl Trouble<'_> {
         Ok(Fault {
             name: nemesis.name,
             text,
+            was_in_sync,
             begin_ns,
             end_ns: begin_ns,
         })

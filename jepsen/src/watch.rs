@@ -3,7 +3,7 @@
 use crate::clients::http;
 use crate::cluster::Endpoints;
 use crate::history::Recorder;
-use crate::limits::WATCH_EVERY;
+use crate::limits::{IN_SYNC_FOR, WATCH_EVERY};
 use crate::stop::Stop;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -78,6 +78,16 @@ impl Watch {
                 seen.leaders.push(sample);
             }
         }
+    }
+
+    /// Whether the last that was seen is a cluster in sync, for some looks already.
+    pub fn is_in_sync(&self, now_ns: u64) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = IN_SYNC_FOR.as_nanos() as u64;
+        seen.modes.last().is_some_and(|last| {
+            (last.mode.as_str(), last.status.as_str()) == ("in_sync", "ok")
+                && last.time_ns + since < now_ns
+        })
     }
 
     /// The node that leads most shards.

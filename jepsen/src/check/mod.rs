@@ -1,6 +1,7 @@
 //! Checkers: each holds a history against one kind of promise.
 
 mod converge;
+mod gate;
 mod lives;
 mod order;
 mod queue;
@@ -10,7 +11,7 @@ mod set;
 mod testing;
 mod uid;
 
-use crate::history::Operation;
+use crate::history::{Fault, Operation};
 use crate::limits::SHOWN_MAX;
 use std::time::Duration;
 
@@ -27,7 +28,20 @@ pub struct Run {
     pub operations: Vec<Operation>,
     /// At the end.
     pub nodes: Vec<u64>,
+    pub faults: Vec<Fault>,
+    pub gate: Gate,
     pub ending: Ending,
+}
+
+/// When one of two sites may acknowledge alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// There are not two sites, and any loss of one leaves a majority in two.
+    #[default]
+    None,
+    /// After the lease of the other site is over.
+    Degrade,
+    Strict,
 }
 
 /// What happened once everything was healed.
@@ -48,7 +62,7 @@ pub struct Checker {
     check: fn(&Run, &mut Undecided) -> Vec<String>,
 }
 
-pub const CHECKERS: [Checker; 6] = [
+pub const CHECKERS: [Checker; 7] = [
     Checker {
         name: "set",
         about: "what was acknowledged is there, once; what was refused or expunged is not; what was shown stays",
@@ -73,6 +87,11 @@ pub const CHECKERS: [Checker; 6] = [
         name: "queue",
         about: "a moved message is in one place",
         check: |run, _| queue::check(run),
+    },
+    Checker {
+        name: "gate",
+        about: "nothing is acknowledged while two sites are cut apart, where one is not to suffice",
+        check: |run, _| gate::check(run),
     },
     Checker {
         name: "converge",

@@ -3,6 +3,7 @@
 use super::node::{Launch, Node, State};
 use super::sites::Sites;
 use super::wires::Wires;
+use crate::check::Gate;
 use crate::clients::http;
 use crate::stop::Stop;
 use anyhow::{Context, Result, bail};
@@ -23,6 +24,23 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// For configuration, data and logs.
     pub folder: PathBuf,
+}
+
+impl Options {
+    pub fn gate(&self) -> Gate {
+        let mut sites: Vec<_> = self
+            .sites
+            .nodes()
+            .into_iter()
+            .map(|(_, site)| site)
+            .collect();
+        sites.dedup();
+        match (sites.len(), self.on_site_loss.as_str()) {
+            (2, "strict") => Gate::Strict,
+            (2, _) => Gate::Degrade,
+            _ => Gate::None,
+        }
+    }
 }
 
 pub struct Cluster {

@@ -6,6 +6,12 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sites(Vec<u64>);
 
+impl Default for Sites {
+    fn default() -> Sites {
+        Sites(vec![2, 1])
+    }
+}
+
 impl Sites {
     /// Ids from 1, each with its site.
     pub fn nodes(&self) -> Vec<(u64, String)> {

@@ -76,7 +76,7 @@ pub fn pauses(operations: &[Operation]) -> BTreeMap<u64, u64> {
 }
 
 pub fn settled(done: &Done) -> String {
-    let faults = done.faults.len();
+    let faults = done.run.faults.len();
     match &done.run.ending.settled {
         Some(Ok(time)) => format!(
             "{faults} faults; all nodes agreed {:.1} s after healing",

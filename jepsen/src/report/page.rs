@@ -60,7 +60,7 @@ fn operations(done: &Done) -> String {
 
 fn faults(done: &Done) -> String {
     let seconds = |time_ns: u64| format!("{:.1} s", time_ns as f64 / 1e9);
-    let rows = done.faults.iter().map(|fault| {
+    let rows = done.run.faults.iter().map(|fault| {
         vec![
             fault.name.to_owned(),
             seconds(fault.begin_ns),

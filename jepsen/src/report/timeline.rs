@@ -73,14 +73,14 @@ pub fn svg(done: &Done) -> String {
         body: String::new(),
     };
     let top = canvas.y;
-    faults(&mut canvas, &done.faults);
+    faults(&mut canvas, &done.run.faults);
     modes(&mut canvas, done);
     leaders(&mut canvas, done);
     let below = canvas.y;
     clients(&mut canvas, &done.run.operations);
     let height = canvas.y + 10.0;
     let mut bands = String::new();
-    for fault in &done.faults {
+    for fault in &done.run.faults {
         let (x, end) = (canvas.x(fault.begin_ns), canvas.x(fault.end_ns));
         let (width, tall) = (end - x, height - below);
         let _ = write!(
