@@ -58,3 +58,10 @@ pub const LEASE_LEFT_NS: u64 = 2_800_000_000;
 
 /// Before a cut, so that the lease must have been granted.
 pub const IN_SYNC_FOR: Duration = Duration::from_millis(1500);
+
+/// Of the relay between sites: what one direction of a connection holds is at most the product.
+pub const RELAY_CHUNK_BYTES: usize = 64 << 10;
+pub const RELAY_CHUNKS_MAX: usize = 256;
+
+/// How long a relay may not notice that it is healed, or that a connection has come.
+pub const RELAY_LOOKS_EVERY: Duration = Duration::from_millis(5);

@@ -32,6 +32,9 @@ pub struct RunArgs {
     /// What the cluster does while only one site is left
     #[arg(long, value_enum, default_value_t = OnSiteLoss::Degrade)]
     on_site_loss: OnSiteLoss,
+    /// Milliseconds that everything takes from one site to another, each way
+    #[arg(long, default_value_t = 0)]
+    delay_ms: u64,
     /// Clients at work at the same time, over all nodes
     #[arg(long, default_value_t = 8)]
     clients: u64,
@@ -74,6 +77,7 @@ impl RunArgs {
             nemesis: Vec::new(),
             sites: Sites::default(),
             on_site_loss: OnSiteLoss::Degrade,
+            delay_ms: 0,
             clients: 8,
             mail_shards: 4,
             out,
@@ -112,7 +116,11 @@ pub fn trial(args: &RunArgs, interrupted: &Arc<Stop>) -> Result<Done> {
     let binary = binary.with_context(|| format!("no binary at {}", args.binary.display()))?;
     let on_site_loss = args.on_site_loss.name();
     let (minutes, sites) = (args.minutes, &args.sites);
-    let title = format!("seed {seed}, {minutes} minutes, sites {sites}, {on_site_loss}");
+    let delay = match args.delay_ms {
+        0 => String::new(),
+        delay => format!(", {delay} ms apart"),
+    };
+    let title = format!("seed {seed}, {minutes} minutes, sites {sites}{delay}, {on_site_loss}");
     eprintln!("jepsen: {title}; all goes to {}", folder.display());
     let plan = trial::Plan {
         cluster: cluster::Options {
@@ -121,6 +129,8 @@ pub fn trial(args: &RunArgs, interrupted: &Arc<Stop>) -> Result<Done> {
             mail_shards: args.mail_shards,
             on_site_loss: on_site_loss.to_owned(),
             environment: args.environment.clone(),
+            delay: Duration::from_millis(args.delay_ms),
+            has_clocks: nemeses.iter().any(|nemesis| nemesis.name == "clock"),
             folder: folder.clone(),
         },
         seed,

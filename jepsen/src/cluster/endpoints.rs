@@ -27,6 +27,12 @@ impl Endpoints {
         Ipv4Addr::new(a, b, c, (node % 250) as u8)
     }
 
+    /// The trial itself.
+    pub fn hub(&self) -> Ipv4Addr {
+        let [a, b, c] = self.network;
+        Ipv4Addr::new(a, b, c, 254)
+    }
+
     pub fn imap(&self, node: u64) -> SocketAddr {
         self.at(node, IMAP_PORT)
     }

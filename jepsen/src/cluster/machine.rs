@@ -1,5 +1,6 @@
 //! All nodes, as an operator has them in hand.
 
+use super::clocks::Clocks;
 use super::node::{Launch, Node, State};
 use super::sites::Sites;
 use super::wires::Wires;
@@ -22,6 +23,10 @@ pub struct Options {
     /// `strict` or `degrade`.
     pub on_site_loss: String,
     pub environment: Vec<(String, String)>,
+    /// One way, between nodes of two sites; zero: nothing is in between.
+    pub delay: Duration,
+    /// Wall clocks can be set.
+    pub has_clocks: bool,
     /// For configuration, data and logs.
     pub folder: PathBuf,
 }
@@ -47,6 +52,7 @@ pub struct Cluster {
     // Nodes end before their wires do.
     pub nodes: BTreeMap<u64, Node>,
     pub wires: Wires,
+    clocks: Option<Clocks>,
     options: Options,
     stop: Arc<Stop>,
     next_id: u64,
@@ -58,6 +64,10 @@ impl Cluster {
         let mut cluster = Cluster {
             nodes: BTreeMap::new(),
             wires: Wires::lay()?,
+            clocks: options
+                .has_clocks
+                .then(|| Clocks::new(&options.folder))
+                .flatten(),
             next_id: options.sites.nodes().len() as u64 + 1,
             options,
             stop,
@@ -93,8 +103,22 @@ impl Cluster {
         Ok(())
     }
 
+    /// To and from all nodes of other sites, if there is a delay.
+    fn lengthen(&self, id: u64, site: &str) -> Result<()> {
+        if self.options.delay.is_zero() {
+            return Ok(());
+        }
+        for other in self.nodes.values().filter(|other| other.site != site) {
+            self.wires.lengthen(id, other.id, self.options.delay)?;
+            self.wires.lengthen(other.id, id, self.options.delay)?;
+        }
+        Ok(())
+    }
+
     /// Starts a node whose folder exists.
     fn make(&mut self, id: u64, site: &str) -> Result<()> {
+        self.lengthen(id, site)?;
+        self.set_clock(id, 0)?;
         let folder = self.data().join(format!("node-{id}"));
         self.configure(id, &folder.join("gotthard.toml"))?;
         let log = self.options.folder.join(format!("node-{id}.log"));
@@ -125,11 +149,19 @@ impl Cluster {
         fs::write(config, text).with_context(|| format!("cannot write {}", config.display()))
     }
 
+    pub fn set_clock(&self, id: u64, seconds: i64) -> Result<()> {
+        self.clocks
+            .as_ref()
+            .map_or(Ok(()), |clocks| clocks.set(id, seconds))
+    }
+
     pub fn start_node(&mut self, id: u64) -> Result<()> {
+        let mut environment = self.options.environment.clone();
+        environment.extend(self.clocks.iter().flat_map(|clocks| clocks.environment(id)));
         let launch = Launch {
             binary: &self.options.binary,
             namespace: self.wires.namespace(id),
-            environment: self.options.environment.clone(),
+            environment,
         };
         self.nodes
             .get_mut(&id)
@@ -155,6 +187,7 @@ impl Cluster {
     pub fn heal(&mut self) -> Result<()> {
         self.wires.heal()?;
         for id in self.ids() {
+            self.set_clock(id, 0)?;
             let node = self.node(id)?;
             match node.state() {
                 State::Paused => node.resume()?,

@@ -1,11 +1,14 @@
 //! The cluster under trial: wires, processes, and what its operator does.
 
+mod clocks;
 mod endpoints;
 mod machine;
 mod node;
+mod relay;
 mod sites;
 mod wires;
 
+pub use clocks::library as clock_library;
 pub use endpoints::Endpoints;
 pub use machine::{Cluster, Options};
 pub use sites::Sites;

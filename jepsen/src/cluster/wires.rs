@@ -2,11 +2,14 @@
 //!
 //! Names begin with `gtj` and the trial's process id, so that what a killed trial left behind is found and removed.
 
-use super::endpoints::Endpoints;
+use super::endpoints::{Endpoints, PEER_PORT};
+use super::relay::{Cuts, Way};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 const PREFIX: &str = "gtj";
 
@@ -14,6 +17,7 @@ pub struct Wires {
     name: String,
     pub endpoints: Arc<Endpoints>,
     nodes: Vec<u64>,
+    cuts: Arc<Cuts>,
 }
 
 /// Why namespaces cannot be made here, with the way out.
@@ -99,14 +103,12 @@ impl Wires {
             name,
             endpoints: Arc::new(Endpoints::new(network)),
             nodes: Vec::new(),
+            cuts: Arc::default(),
         };
         let bridge = wires.name.as_str();
-        let [a, b, c] = network;
+        let hub = format!("{}/24", wires.endpoints.hub());
         run_tool("ip", &["link", "add", bridge, "type", "bridge"])?;
-        run_tool(
-            "ip",
-            &["addr", "add", &format!("{a}.{b}.{c}.254/24"), "dev", bridge],
-        )?;
+        run_tool("ip", &["addr", "add", &hub, "dev", bridge])?;
         run_tool("ip", &["link", "set", bridge, "up"])?;
         Ok(wires)
     }
@@ -139,6 +141,7 @@ impl Wires {
 
     /// What `from` sends is lost on its way to `to`.
     pub fn cut(&self, from: u64, to: u64) -> Result<()> {
+        self.cuts.add(from, to);
         let source = self.endpoints.ip(from).to_string();
         self.inside(
             to,
@@ -156,7 +159,38 @@ impl Wires {
         self.inside(node, &[&head[..], &bucket[..]].concat())
     }
 
+    /// What `from` opens to the peer listener of `to` goes through a relay that holds everything for `delay`.
+    pub fn lengthen(&self, from: u64, to: u64, delay: Duration) -> Result<()> {
+        let target = self.endpoints.peer(to);
+        let way = Way {
+            from,
+            to,
+            target,
+            delay,
+            cuts: self.cuts.clone(),
+        };
+        let relay = way.open(SocketAddr::new(self.endpoints.hub().into(), 0))?;
+        let (ip, port, relay) = (
+            target.ip().to_string(),
+            PEER_PORT.to_string(),
+            relay.to_string(),
+        );
+        let head = ["iptables", "-w", "-t", "nat", "-A", "OUTPUT", "-p", "tcp"];
+        let tail = [
+            "-d",
+            &ip,
+            "--dport",
+            &port,
+            "-j",
+            "DNAT",
+            "--to-destination",
+            &relay,
+        ];
+        self.inside(from, &[&head[..], &tail[..]].concat())
+    }
+
     pub fn heal(&self) -> Result<()> {
+        self.cuts.heal();
         for node in &self.nodes {
             self.inside(*node, &["iptables", "-w", "-F", "INPUT"])?;
             // It fails where nothing was slowed.
@@ -178,6 +212,7 @@ impl Wires {
 
 impl Drop for Wires {
     fn drop(&mut self) {
+        self.cuts.over.set();
         for node in std::mem::take(&mut self.nodes) {
             if let Err(error) = remove_namespace(&self.namespace(node)) {
                 eprintln!("jepsen: {error:#}");

@@ -5,7 +5,7 @@ use anyhow::Result;
 use std::fs;
 use std::process::Command;
 
-pub static TABLE: [Nemesis; 11] = [
+pub static TABLE: [Nemesis; 12] = [
     together("kill", "SIGKILL, and a start later", kill),
     together("kill-all", "SIGKILL for all nodes at once", kill_all),
     together("pause", "SIGSTOP, and SIGCONT later", pause),
@@ -30,6 +30,14 @@ pub static TABLE: [Nemesis; 11] = [
         "SIGKILL, and the views are deleted before the start",
         lose_views,
     ),
+    Nemesis {
+        missing: no_clocks,
+        ..together(
+            "clock",
+            "a node's wall clock jumps by up to two hours, either way",
+            clock,
+        )
+    },
     Nemesis {
         is_alone: true,
         ..together(
@@ -65,6 +73,19 @@ const fn together(
 fn no_tc() -> Option<String> {
     let found = Command::new("tc").arg("-V").output().is_ok();
     (!found).then(|| "`tc` is missing: apt-get install iproute2".to_owned())
+}
+
+fn no_clocks() -> Option<String> {
+    let found = crate::cluster::clock_library().is_some();
+    (!found).then(|| "libfaketime is missing: apt-get install libfaketime".to_owned())
+}
+
+fn clock(scene: &mut Scene<'_>) -> Result<String> {
+    let node = scene.victim();
+    let jumps = [-7200, -600, -30, -2, 2, 30, 600, 7200];
+    let seconds = scene.chance.pick(&jumps).copied().unwrap_or(0);
+    scene.cluster.set_clock(node, seconds)?;
+    Ok(format!("the clock of node {node} is off by {seconds} s"))
 }
 
 fn kill(scene: &mut Scene<'_>) -> Result<String> {
