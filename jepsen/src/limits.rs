@@ -65,3 +65,9 @@ pub const RELAY_CHUNKS_MAX: usize = 256;
 
 /// How long a relay may not notice that it is healed, or that a connection has come.
 pub const RELAY_LOOKS_EVERY: Duration = Duration::from_millis(5);
+
+/// Of a disk that can lose power: flushes of one file wait for each other, and others go on meanwhile.
+pub const DISK_THREADS: usize = 8;
+
+/// A flush takes up to so many milliseconds: enough for something to be unflushed at any moment.
+pub const FLUSH_MS_MAX: u64 = 12;

@@ -131,6 +131,7 @@ pub fn trial(args: &RunArgs, interrupted: &Arc<Stop>) -> Result<Done> {
             environment: args.environment.clone(),
             delay: Duration::from_millis(args.delay_ms),
             has_clocks: nemeses.iter().any(|nemesis| nemesis.name == "clock"),
+            has_disks: nemeses.iter().any(|nemesis| nemesis.needs_disk),
             folder: folder.clone(),
         },
         seed,
@@ -142,6 +143,9 @@ pub fn trial(args: &RunArgs, interrupted: &Arc<Stop>) -> Result<Done> {
     write(&folder, &title, &done)?;
     if done.violations.is_empty() && !args.keep_data {
         fs::remove_dir_all(folder.join("data"))?;
+        if folder.join("disks").exists() {
+            fs::remove_dir_all(folder.join("disks"))?;
+        }
     }
     Ok(done)
 }

@@ -1,14 +1,16 @@
 //! All nodes, as an operator has them in hand.
 
 use super::clocks::Clocks;
+use super::disk::{Disk, Failure};
 use super::node::{Launch, Node, State};
 use super::sites::Sites;
 use super::wires::Wires;
+use crate::chance::Chance;
 use crate::check::Gate;
 use crate::clients::http;
 use crate::stop::Stop;
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,8 @@ pub struct Options {
     pub delay: Duration,
     /// Wall clocks can be set.
     pub has_clocks: bool,
+    /// Disks can lose power and fail.
+    pub has_disks: bool,
     /// For configuration, data and logs.
     pub folder: PathBuf,
 }
@@ -49,8 +53,11 @@ impl Options {
 }
 
 pub struct Cluster {
-    // Nodes end before their wires do.
+    // Nodes end before their disks and wires do.
     pub nodes: BTreeMap<u64, Node>,
+    disks: BTreeMap<u64, Disk>,
+    /// Their disks fail: they may end by themselves.
+    excused: BTreeSet<u64>,
     pub wires: Wires,
     clocks: Option<Clocks>,
     options: Options,
@@ -63,6 +70,8 @@ impl Cluster {
     pub fn start(options: Options, stop: Arc<Stop>) -> Result<Cluster> {
         let mut cluster = Cluster {
             nodes: BTreeMap::new(),
+            disks: BTreeMap::new(),
+            excused: BTreeSet::new(),
             wires: Wires::lay()?,
             clocks: options
                 .has_clocks
@@ -82,6 +91,11 @@ impl Cluster {
 
     fn data(&self) -> PathBuf {
         self.options.folder.join("data")
+    }
+
+    /// What lies behind a node's disk.
+    fn behind(&self, id: u64) -> PathBuf {
+        self.options.folder.join("disks").join(format!("node-{id}"))
     }
 
     fn lay_out(&self) -> Result<()> {
@@ -121,6 +135,12 @@ impl Cluster {
         self.set_clock(id, 0)?;
         let folder = self.data().join(format!("node-{id}"));
         self.configure(id, &folder.join("gotthard.toml"))?;
+        if self.options.has_disks {
+            let behind = self.behind(id);
+            fs::create_dir_all(self.options.folder.join("disks"))?;
+            let disk = Disk::mount(&folder, &behind, self.wires.name(), id)?;
+            self.disks.insert(id, disk);
+        }
         let log = self.options.folder.join(format!("node-{id}.log"));
         self.nodes.insert(id, Node::new(id, site, folder, log));
         self.start_node(id)?;
@@ -186,9 +206,16 @@ impl Cluster {
     /// Wires, processes and clocks are well again; dead nodes are started.
     pub fn heal(&mut self) -> Result<()> {
         self.wires.heal()?;
+        let excused = std::mem::take(&mut self.excused);
         for id in self.ids() {
             self.set_clock(id, 0)?;
+            if let Some(disk) = self.disks.get(&id) {
+                disk.fail(None);
+            }
             let node = self.node(id)?;
+            if excused.contains(&id) {
+                node.ended();
+            }
             match node.state() {
                 State::Paused => node.resume()?,
                 State::Down => self.start_node(id)?,
@@ -200,7 +227,27 @@ impl Cluster {
 
     /// Nodes that ended without our doing.
     pub fn ended(&mut self) -> Vec<String> {
-        self.nodes.values_mut().filter_map(Node::ended).collect()
+        let ours = self
+            .nodes
+            .values_mut()
+            .filter(|node| !self.excused.contains(&node.id));
+        ours.filter_map(Node::ended).collect()
+    }
+
+    /// Killed, and what was not flushed is lost. How many pages fell back.
+    pub fn lose_power(&mut self, id: u64, chance: &mut Chance) -> Result<u64> {
+        self.node(id)?.kill()?;
+        let disk = self.disks.get_mut(&id).context("no such disk")?;
+        disk.lose_power(chance)
+    }
+
+    pub fn fail_disk(&mut self, id: u64, failure: Failure) -> Result<()> {
+        self.excused.insert(id);
+        self.disks
+            .get(&id)
+            .context("no such disk")?
+            .fail(Some(failure));
+        Ok(())
     }
 
     /// An id that was never given, in the same site.
@@ -208,6 +255,9 @@ impl Cluster {
         let site = self.site(id).to_owned();
         self.node(id)?.kill()?;
         let folder = self.node(id)?.folder.clone();
+        if self.disks.remove(&id).is_some() {
+            fs::remove_dir_all(self.behind(id))?;
+        }
         fs::remove_dir_all(&folder)?;
         let others: Vec<u64> = self
             .ids()

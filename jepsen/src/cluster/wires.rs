@@ -48,7 +48,7 @@ pub fn run_tool(program: &str, args: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
-/// Namespaces and bridges of trials whose process is gone, with all that still runs in them.
+/// Disks, namespaces and bridges of trials whose process is gone, with all that still runs in them.
 pub fn sweep() -> Result<()> {
     let is_left = |name: &str| {
         let owner = name
@@ -58,6 +58,14 @@ pub fn sweep() -> Result<()> {
             .and_then(Pid::from_raw)
             .is_some_and(|pid| test_kill_process(pid).is_err())
     };
+    for line in std::fs::read_to_string("/proc/mounts")?.lines() {
+        let mut words = line.split(' ');
+        if let (Some(name), Some(at)) = (words.next(), words.next())
+            && is_left(name)
+        {
+            run_tool("umount", &["-l", at])?;
+        }
+    }
     for line in run_tool("ip", &["netns", "list"])?.lines() {
         if let Some(name) = line.split(' ').next().filter(|name| is_left(name)) {
             remove_namespace(name)?;
@@ -111,6 +119,10 @@ impl Wires {
         run_tool("ip", &["addr", "add", &hub, "dev", bridge])?;
         run_tool("ip", &["link", "set", bridge, "up"])?;
         Ok(wires)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     pub fn namespace(&self, node: u64) -> String {

@@ -1,11 +1,12 @@
 //! The nemeses: one row each.
 
 use super::{Nemesis, Scene};
+use crate::cluster::Failure;
 use anyhow::Result;
 use std::fs;
 use std::process::Command;
 
-pub static TABLE: [Nemesis; 12] = [
+pub static TABLE: [Nemesis; 16] = [
     together("kill", "SIGKILL, and a start later", kill),
     together("kill-all", "SIGKILL for all nodes at once", kill_all),
     together("pause", "SIGSTOP, and SIGCONT later", pause),
@@ -30,6 +31,18 @@ pub static TABLE: [Nemesis; 12] = [
         "SIGKILL, and the views are deleted before the start",
         lose_views,
     ),
+    with_disk(
+        "power",
+        "power is lost: unflushed pages fall back, any subset of them",
+        power,
+    ),
+    with_disk("power-all", "power is lost in all sites at once", power_all),
+    with_disk(
+        "disk-error",
+        "writes and flushes of a node fail with EIO",
+        disk_error,
+    ),
+    with_disk("disk-full", "no file of a node can grow: ENOSPC", disk_full),
     Nemesis {
         missing: no_clocks,
         ..together(
@@ -65,8 +78,21 @@ const fn together(
         name,
         about,
         is_alone: false,
+        needs_disk: false,
         missing: || None,
         begin,
+    }
+}
+
+const fn with_disk(
+    name: &'static str,
+    about: &'static str,
+    begin: fn(&mut Scene<'_>) -> Result<String>,
+) -> Nemesis {
+    Nemesis {
+        needs_disk: true,
+        missing: crate::cluster::no_disk,
+        ..together(name, about, begin)
     }
 }
 
@@ -186,4 +212,36 @@ fn replace(scene: &mut Scene<'_>) -> Result<String> {
     Ok(format!(
         "node {node} lost its disk, node {new} took its place"
     ))
+}
+
+fn power(scene: &mut Scene<'_>) -> Result<String> {
+    let node = scene.victim();
+    let lost = scene.cluster.lose_power(node, scene.chance)?;
+    Ok(format!(
+        "node {node} lost power, and {lost} unflushed pages"
+    ))
+}
+
+fn power_all(scene: &mut Scene<'_>) -> Result<String> {
+    let nodes = scene.cluster.ids();
+    for node in &nodes {
+        scene.cluster.node(*node)?.kill()?;
+    }
+    let mut lost = 0;
+    for node in nodes {
+        lost += scene.cluster.lose_power(node, scene.chance)?;
+    }
+    Ok(format!("all nodes lost power, and {lost} unflushed pages"))
+}
+
+fn disk_error(scene: &mut Scene<'_>) -> Result<String> {
+    let node = scene.victim();
+    scene.cluster.fail_disk(node, Failure::Io)?;
+    Ok(format!("writes of node {node} fail"))
+}
+
+fn disk_full(scene: &mut Scene<'_>) -> Result<String> {
+    let node = scene.victim();
+    scene.cluster.fail_disk(node, Failure::Full)?;
+    Ok(format!("the disk of node {node} is full"))
 }

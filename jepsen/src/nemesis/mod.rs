@@ -22,6 +22,8 @@ pub struct Nemesis {
     pub about: &'static str,
     /// It needs a cluster that is well otherwise, and is over when it returns.
     pub is_alone: bool,
+    /// The nodes' disks are ours.
+    pub needs_disk: bool,
     /// What the machine lacks.
     pub missing: fn() -> Option<String>,
     /// Says what it did. Healing is one for all: `Cluster::heal`.
