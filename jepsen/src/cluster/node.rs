@@ -50,18 +50,13 @@ impl Node {
         }
     }
 
-    /// `ip netns exec` and `setpriv` become the node, which thus has the process id that we know, and dies with us.
+    /// `nsenter` and `setpriv` become the node, which thus has the process id that we know, and dies with us. (`ip netns
+    /// exec` would give each node a list of mounts of its own, and no disk could be unmounted.)
     pub fn start(&mut self, launch: &Launch<'_>) -> Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let child = Command::new("ip")
-            .args([
-                "netns",
-                "exec",
-                &launch.namespace,
-                "setpriv",
-                "--pdeathsig",
-                "KILL",
-            ])
+        let child = Command::new("nsenter")
+            .arg(format!("--net=/run/netns/{}", launch.namespace))
+            .args(["setpriv", "--pdeathsig", "KILL"])
             .arg(launch.binary)
             .args(["serve", "--config"])
             .arg(self.folder.join("gotthard.toml"))
@@ -70,7 +65,7 @@ impl Node {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .context("`ip netns exec` could not be started")?;
+            .context("`nsenter` could not be started")?;
         self.child = Some(child);
         self.is_paused = false;
         Ok(())

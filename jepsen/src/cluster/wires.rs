@@ -28,6 +28,7 @@ pub fn missing() -> Option<String> {
     for (tool, package) in [
         ("ip", "iproute2"),
         ("iptables", "iptables"),
+        ("nsenter", "util-linux"),
         ("setpriv", "util-linux"),
     ] {
         if Command::new(tool).arg("--version").output().is_err() {
