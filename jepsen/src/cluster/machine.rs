@@ -3,20 +3,19 @@
 use super::clocks::Clocks;
 use super::disk::{Disk, Failure};
 use super::node::{Launch, Node, State};
+use super::operator::finish;
 use super::sites::Sites;
 use super::wires::Wires;
 use crate::chance::Chance;
 use crate::check::Gate;
-use crate::clients::http;
 use crate::stop::Stop;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub struct Options {
     pub binary: PathBuf,
@@ -55,14 +54,14 @@ impl Options {
 pub struct Cluster {
     // Nodes end before their disks and wires do.
     pub nodes: BTreeMap<u64, Node>,
-    disks: BTreeMap<u64, Disk>,
-    /// Their disks fail: they may end by themselves.
+    pub(super) disks: BTreeMap<u64, Disk>,
+    /// Their writes fail: they may end by themselves.
     excused: BTreeSet<u64>,
     pub wires: Wires,
     clocks: Option<Clocks>,
-    options: Options,
-    stop: Arc<Stop>,
-    next_id: u64,
+    pub(super) options: Options,
+    pub(super) stop: Arc<Stop>,
+    pub(super) next_id: u64,
 }
 
 impl Cluster {
@@ -89,12 +88,12 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn data(&self) -> PathBuf {
+    pub(super) fn data(&self) -> PathBuf {
         self.options.folder.join("data")
     }
 
     /// What lies behind a node's disk.
-    fn behind(&self, id: u64) -> PathBuf {
+    pub(super) fn behind(&self, id: u64) -> PathBuf {
         self.options.folder.join("disks").join(format!("node-{id}"))
     }
 
@@ -130,7 +129,7 @@ impl Cluster {
     }
 
     /// Starts a node whose folder exists.
-    fn make(&mut self, id: u64, site: &str) -> Result<()> {
+    pub(super) fn make(&mut self, id: u64, site: &str) -> Result<()> {
         self.lengthen(id, site)?;
         self.set_clock(id, 0)?;
         let folder = self.data().join(format!("node-{id}"));
@@ -149,7 +148,7 @@ impl Cluster {
     }
 
     /// Clients come from outside the namespace, without TLS.
-    fn configure(&self, id: u64, config: &Path) -> Result<()> {
+    pub(super) fn configure(&self, id: u64, config: &Path) -> Result<()> {
         let endpoints = &self.wires.endpoints;
         let mut text = String::new();
         for line in fs::read_to_string(config)?.lines() {
@@ -213,8 +212,9 @@ impl Cluster {
                 disk.fail(None);
             }
             let node = self.node(id)?;
+            // One whose disk failed stops; it may still be about to.
             if excused.contains(&id) {
-                node.ended();
+                node.kill()?;
             }
             match node.state() {
                 State::Paused => node.resume()?,
@@ -242,192 +242,13 @@ impl Cluster {
     }
 
     pub fn fail_disk(&mut self, id: u64, failure: Failure) -> Result<()> {
-        self.excused.insert(id);
+        if failure == Failure::Io {
+            self.excused.insert(id);
+        }
         self.disks
             .get(&id)
             .context("no such disk")?
             .fail(Some(failure));
         Ok(())
     }
-
-    /// An id that was never given, in the same site.
-    pub fn replace(&mut self, id: u64) -> Result<u64> {
-        let site = self.site(id).to_owned();
-        self.node(id)?.kill()?;
-        let folder = self.node(id)?.folder.clone();
-        if self.disks.remove(&id).is_some() {
-            fs::remove_dir_all(self.behind(id))?;
-        }
-        fs::remove_dir_all(&folder)?;
-        let others: Vec<u64> = self
-            .ids()
-            .into_iter()
-            .filter(|other| *other != id)
-            .collect();
-        let server = others.first().copied().context("the last node")?;
-        self.wires.endpoints.remove(id);
-        let new = self.next_id;
-        self.next_id += 1;
-        self.wires.add(new)?;
-        let (data, peer) = (self.data(), self.wires.endpoints.peer(new).to_string());
-        // The new one first, so that its site is never without a node.
-        let mut add = self.admin(
-            server,
-            &[
-                "cluster",
-                "add-node",
-                &new.to_string(),
-                "--site",
-                &site,
-                "--peer",
-                &peer,
-            ],
-        );
-        add.arg("--dir").arg(&data).args(["--wait", "60"]);
-        add.stdout(Stdio::null()).stderr(Stdio::piped());
-        let adding = add.spawn()?;
-        let config = data.join(format!("node-{new}")).join("gotthard.toml");
-        self.until(
-            "the new node has its folder",
-            Duration::from_secs(20),
-            |_| Ok(config.exists()),
-        )?;
-        self.make(new, &site)?;
-        ended_well(adding, "add-node")?;
-        finish(
-            self.admin(server, &["cluster", "remove-node", &id.to_string()]),
-            "",
-        )?;
-        self.nodes.remove(&id);
-        self.wires.remove(id)?;
-        Ok(new)
-    }
-
-    pub fn transfer(&self, server: u64, to: u64) -> Result<()> {
-        let args = [
-            "cluster",
-            "transfer-leader",
-            "--to",
-            &to.to_string(),
-            "--wait",
-            "10",
-        ];
-        finish(self.admin(server, &args), "").map(|_| ())
-    }
-
-    pub fn add_account(&self, address: &str) -> Result<()> {
-        let server = self.ids().first().copied().context("no node")?;
-        finish(
-            self.admin(server, &["account", "add", address, "--password-stdin"]),
-            "trial\n",
-        )
-        .map(|_| ())
-    }
-
-    fn admin(&self, server: u64, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.options.binary);
-        command.args(args);
-        command.args([
-            "--server",
-            &format!("http://{}", self.wires.endpoints.http(server)),
-        ]);
-        let token = fs::read_to_string(self.data().join("admin-token")).unwrap_or_default();
-        command.args(["--token", token.trim()]);
-        command
-    }
-
-    /// `Err`: what was missing to the last. Every node says that all is well, and all say the same.
-    pub fn settled(&self, within: Duration) -> Result<Result<Duration, String>> {
-        let begun = Instant::now();
-        loop {
-            let text = match self.disagreement() {
-                None => return Ok(Ok(begun.elapsed())),
-                Some(text) => text,
-            };
-            if begun.elapsed() > within {
-                return Ok(Err(text));
-            }
-            if self.stop.wait(Duration::from_millis(200)) {
-                bail!("interrupted");
-            }
-        }
-    }
-
-    fn disagreement(&self) -> Option<String> {
-        let mut first: Option<Vec<serde_json::Value>> = None;
-        let count = self.nodes.len() as u64;
-        for id in self.ids() {
-            let health = match http::health(self.wires.endpoints.http(id)) {
-                Ok((_, health)) => health,
-                Err(error) => return Some(format!("node {id} has no health: {error}")),
-            };
-            if health["status"] != "ok"
-                || !is_empty(&health["problems"])
-                || health["cluster"]["nodes"] != count
-            {
-                return Some(format!(
-                    "node {id}: {}, {} nodes, {}",
-                    health["status"], health["cluster"]["nodes"], health["problems"]
-                ));
-            }
-            let shards = health["shards"].as_array().into_iter().flatten();
-            let digests: Vec<_> = shards.map(|shard| shard["digest"].clone()).collect();
-            if digests.is_empty() || digests.iter().any(|digest| digest["agrees"] != true) {
-                return Some(format!("node {id}: digests {digests:?}"));
-            }
-            if first.as_ref().is_some_and(|first| *first != digests) {
-                return Some(format!(
-                    "node {id}: other digests than the first node: {digests:?}, {first:?}"
-                ));
-            }
-            first = Some(digests);
-        }
-        None
-    }
-
-    pub fn until(
-        &self,
-        what: &str,
-        within: Duration,
-        check: impl Fn(&Cluster) -> Result<bool>,
-    ) -> Result<()> {
-        let end = Instant::now() + within;
-        while !check(self)? {
-            if Instant::now() > end {
-                bail!("{what}: not within {} s", within.as_secs());
-            }
-            if self.stop.wait(Duration::from_millis(50)) {
-                bail!("interrupted");
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_empty(value: &serde_json::Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty)
-}
-
-/// Runs to the end; what it says is returned, or in the error.
-fn finish(mut command: Command, input: &str) -> Result<String> {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().context("the binary could not be started")?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.as_bytes())?;
-    }
-    ended_well(child, "the command")
-}
-
-fn ended_well(child: std::process::Child, what: &str) -> Result<String> {
-    let done = child.wait_with_output()?;
-    if !done.status.success() {
-        bail!(
-            "{what} failed: {}",
-            String::from_utf8_lossy(&done.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

@@ -1,10 +1,12 @@
 //! The cluster under trial: wires, processes, and what its operator does.
 
+mod agreement;
 mod clocks;
 mod disk;
 mod endpoints;
 mod machine;
 mod node;
+mod operator;
 mod relay;
 mod sites;
 mod wires;

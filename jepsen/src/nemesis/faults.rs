@@ -7,8 +7,8 @@ use std::fs;
 use std::process::Command;
 
 pub static TABLE: [Nemesis; 16] = [
-    together("kill", "SIGKILL, and a start later", kill),
-    together("kill-all", "SIGKILL for all nodes at once", kill_all),
+    short("kill", "SIGKILL, and a start later", kill),
+    short("kill-all", "SIGKILL for all nodes at once", kill_all),
     together("pause", "SIGSTOP, and SIGCONT later", pause),
     together("isolate", "one node hears and reaches no other", isolate),
     together("cut-sites", "nothing passes between two sites", cut_sites),
@@ -26,17 +26,17 @@ pub static TABLE: [Nemesis; 16] = [
             slow_link,
         )
     },
-    together(
+    short(
         "lose-views",
         "SIGKILL, and the views are deleted before the start",
         lose_views,
     ),
-    with_disk(
+    with_power(
         "power",
         "power is lost: unflushed pages fall back, any subset of them",
         power,
     ),
-    with_disk("power-all", "power is lost in all sites at once", power_all),
+    with_power("power-all", "power is lost in all sites at once", power_all),
     with_disk(
         "disk-error",
         "writes and flushes of a node fail with EIO",
@@ -78,9 +78,21 @@ const fn together(
         name,
         about,
         is_alone: false,
+        is_short: false,
         needs_disk: false,
         missing: || None,
         begin,
+    }
+}
+
+const fn short(
+    name: &'static str,
+    about: &'static str,
+    begin: fn(&mut Scene<'_>) -> Result<String>,
+) -> Nemesis {
+    Nemesis {
+        is_short: true,
+        ..together(name, about, begin)
     }
 }
 
@@ -93,6 +105,17 @@ const fn with_disk(
         needs_disk: true,
         missing: crate::cluster::no_disk,
         ..together(name, about, begin)
+    }
+}
+
+const fn with_power(
+    name: &'static str,
+    about: &'static str,
+    begin: fn(&mut Scene<'_>) -> Result<String>,
+) -> Nemesis {
+    Nemesis {
+        is_short: true,
+        ..with_disk(name, about, begin)
     }
 }
 

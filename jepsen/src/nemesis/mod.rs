@@ -22,6 +22,8 @@ pub struct Nemesis {
     pub about: &'static str,
     /// It needs a cluster that is well otherwise, and is over when it returns.
     pub is_alone: bool,
+    /// What it does takes no time: its nodes stay dead only for a moment.
+    pub is_short: bool,
     /// The nodes' disks are ours.
     pub needs_disk: bool,
     /// What the machine lacks.

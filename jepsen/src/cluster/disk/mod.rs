@@ -3,13 +3,14 @@
 //! Everything is passed on to a folder beside it; what a file was when it was last flushed is remembered. When the power
 //! goes, any subset of the 4 KiB pages that were written since falls back, and the length may too. Names are not lost.
 
+mod behind;
 mod fs;
 mod pages;
 
 use crate::chance::Chance;
 use crate::limits::DISK_THREADS;
 use anyhow::{Context, Result};
-use fs::PowerFs;
+use behind::PowerFs;
 use fuser::{BackgroundSession, Config, MountOption};
 pub use pages::Failure;
 use pages::Store;
