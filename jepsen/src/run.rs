@@ -130,6 +130,7 @@ pub fn trial(args: &RunArgs, interrupted: &Arc<Stop>) -> Result<Done> {
             on_site_loss: on_site_loss.to_owned(),
             environment: args.environment.clone(),
             delay: Duration::from_millis(args.delay_ms),
+            has_policies: nemeses.iter().any(|nemesis| nemesis.name == "policy"),
             has_clocks: nemeses.iter().any(|nemesis| nemesis.name == "clock"),
             has_disks: nemeses.iter().any(|nemesis| nemesis.needs_disk),
             folder: folder.clone(),

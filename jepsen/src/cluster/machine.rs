@@ -26,6 +26,8 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// One way, between nodes of two sites; zero: nothing is in between.
     pub delay: Duration,
+    /// `on_site_loss` changes as the trial goes on.
+    pub has_policies: bool,
     /// Wall clocks can be set.
     pub has_clocks: bool,
     /// Disks can lose power and fail.
@@ -44,7 +46,7 @@ impl Options {
             .collect();
         sites.dedup();
         match (sites.len(), self.on_site_loss.as_str()) {
-            (2, "strict") => Gate::Strict,
+            (2, "strict") if !self.has_policies => Gate::Strict,
             (2, _) => Gate::Degrade,
             _ => Gate::None,
         }

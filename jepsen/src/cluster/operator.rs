@@ -73,6 +73,11 @@ impl Cluster {
         finish(self.admin(server, &args), "").map(|_| ())
     }
 
+    pub fn set_policy(&self, server: u64, policy: &str) -> Result<()> {
+        let args = ["cluster", "policy", policy, "--wait", "10"];
+        finish(self.admin(server, &args), "").map(|_| ())
+    }
+
     pub fn add_account(&self, address: &str) -> Result<()> {
         let server = self.ids().first().copied().context("no node")?;
         finish(

@@ -6,7 +6,7 @@ use anyhow::Result;
 use std::fs;
 use std::process::Command;
 
-pub static TABLE: [Nemesis; 16] = [
+pub static TABLE: [Nemesis; 17] = [
     short("kill", "SIGKILL, and a start later", kill),
     short("kill-all", "SIGKILL for all nodes at once", kill_all),
     together("pause", "SIGSTOP, and SIGCONT later", pause),
@@ -57,6 +57,14 @@ pub static TABLE: [Nemesis; 16] = [
             "transfer",
             "leadership of all shards goes to another node",
             transfer,
+        )
+    },
+    Nemesis {
+        is_alone: true,
+        ..together(
+            "policy",
+            "what happens when one site is left is chosen anew: strict or degrade",
+            policy,
         )
     },
     Nemesis {
@@ -267,4 +275,17 @@ fn disk_full(scene: &mut Scene<'_>) -> Result<String> {
     let node = scene.victim();
     scene.cluster.fail_disk(node, Failure::Full)?;
     Ok(format!("the disk of node {node} is full"))
+}
+
+fn policy(scene: &mut Scene<'_>) -> Result<String> {
+    let server = scene.victim();
+    let policy = if scene.chance.is_lucky(50) {
+        "strict"
+    } else {
+        "degrade"
+    };
+    match scene.cluster.set_policy(server, policy) {
+        Ok(()) => Ok(format!("the policy is {policy}")),
+        Err(error) => Ok(format!("the policy is not set to {policy}: {error:#}")),
+    }
 }
