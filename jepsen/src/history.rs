@@ -160,6 +160,16 @@ pub struct Operation {
     pub stale: bool,
 }
 
+impl Operation {
+    /// The mailbox that the reply to a delivery names.
+    pub fn stored_in(&self) -> Option<&str> {
+        match self.outcome.seen() {
+            Some(Seen::Text(text)) => Some(text.split_once(" stored in ")?.1.trim()),
+            _ => None,
+        }
+    }
+}
+
 /// Something that we did to the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {

@@ -44,6 +44,9 @@ pub struct RunArgs {
     /// Where histories, reports and logs go, in a folder for each run
     #[arg(long, default_value = "target/jepsen")]
     out: PathBuf,
+    /// The nodes' disks only say that they flush: a trial of the trial, which must find what power cuts then lose
+    #[arg(long)]
+    pub lying_disks: bool,
     /// Keep the nodes' data also when nothing was found
     #[arg(long)]
     keep_data: bool,
@@ -81,6 +84,7 @@ impl RunArgs {
             clients: 8,
             mail_shards: 4,
             out,
+            lying_disks: false,
             keep_data: false,
             environment: Vec::new(),
         }
@@ -132,6 +136,7 @@ pub fn trial(args: &RunArgs, interrupted: &Arc<Stop>) -> Result<Done> {
             delay: Duration::from_millis(args.delay_ms),
             has_policies: nemeses.iter().any(|nemesis| nemesis.name == "policy"),
             has_clocks: nemeses.iter().any(|nemesis| nemesis.name == "clock"),
+            has_lying_disks: args.lying_disks,
             has_disks: nemeses.iter().any(|nemesis| nemesis.needs_disk),
             folder: folder.clone(),
         },

@@ -49,8 +49,10 @@ impl Workload {
         boxes.chain(MAILBOXES.map(str::to_owned)).collect()
     }
 
+    /// All that is read at the end, with the mailbox that nothing should come to.
     pub fn places(&self) -> Vec<Place> {
-        let names = self.mailboxes();
+        let mut names = self.mailboxes();
+        names.push("INBOX".to_owned());
         let of = |account: &String| {
             names
                 .iter()

@@ -2,7 +2,7 @@
 //! mailboxes were read in full.
 
 use super::Run;
-use crate::history::{Action, Operation, Outcome, Place};
+use crate::history::{Action, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn check(run: &Run) -> Vec<String> {
@@ -11,7 +11,6 @@ pub fn check(run: &Run) -> Vec<String> {
         found.push(format!("the nodes do not agree: {text}"));
     }
     found.extend(not_read(run));
-    found.extend(run.operations.iter().filter_map(bad));
     found
 }
 
@@ -40,16 +39,6 @@ fn not_read(run: &Run) -> Vec<String> {
         }
     }
     found
-}
-
-/// The clients' commands are well-formed.
-fn bad(operation: &Operation) -> Option<String> {
-    match &operation.outcome {
-        Outcome::Fail(text) if text.starts_with("BAD ") => {
-            Some(format!("{:?} was answered by {text}", operation.action))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -39,9 +39,13 @@ pub fn of(operations: &[Operation]) -> Lives {
     let mut lives = Lives::new();
     for operation in operations {
         match &operation.action {
-            Action::Deliver { to, marker }
-            | Action::Append { to, marker }
-            | Action::Copy { to, marker, .. } => {
+            Action::Deliver { to, marker } => {
+                // Where it is, also if it was sent elsewhere: `answers` tells of that.
+                let mailbox = operation.stored_in().unwrap_or(to.mailbox());
+                let to = Place::new(to.account(), mailbox);
+                life(&mut lives, &to, *marker).coming.add(operation);
+            }
+            Action::Append { to, marker } | Action::Copy { to, marker, .. } => {
                 life(&mut lives, to, *marker).coming.add(operation);
             }
             Action::Move { from, to, marker } => {

@@ -1,5 +1,6 @@
 //! Checkers: each holds a history against one kind of promise.
 
+mod answers;
 mod converge;
 mod gate;
 mod lives;
@@ -62,7 +63,7 @@ pub struct Checker {
     check: fn(&Run, &mut Undecided) -> Vec<String>,
 }
 
-pub const CHECKERS: [Checker; 7] = [
+pub const CHECKERS: [Checker; 8] = [
     Checker {
         name: "set",
         about: "what was acknowledged is there, once; what was refused or expunged is not; what was shown stays",
@@ -87,6 +88,11 @@ pub const CHECKERS: [Checker; 7] = [
         name: "queue",
         about: "a moved message is in one place",
         check: |run, _| queue::check(run),
+    },
+    Checker {
+        name: "answers",
+        about: "what exists is not denied; mail is stored where it was sent; commands are understood",
+        check: |run, _| answers::check(run),
     },
     Checker {
         name: "gate",

@@ -1,7 +1,7 @@
 //! All nodes, as an operator has them in hand.
 
 use super::clocks::Clocks;
-use super::disk::{Disk, Failure};
+use super::disk::{Behind, Disk, Failure};
 use super::node::{Launch, Node, State};
 use super::operator::finish;
 use super::sites::Sites;
@@ -32,6 +32,8 @@ pub struct Options {
     pub has_clocks: bool,
     /// Disks can lose power and fail.
     pub has_disks: bool,
+    /// Flushes do nothing: a trial with power cuts must find that.
+    pub has_lying_disks: bool,
     /// For configuration, data and logs.
     pub folder: PathBuf,
 }
@@ -139,7 +141,13 @@ impl Cluster {
         if self.options.has_disks {
             let behind = self.behind(id);
             fs::create_dir_all(self.options.folder.join("disks"))?;
-            let disk = Disk::mount(&folder, &behind, self.wires.name(), id)?;
+            let behind = Behind {
+                folder: &behind,
+                name: self.wires.name(),
+                seed: id,
+                lies: self.options.has_lying_disks,
+            };
+            let disk = Disk::mount(&folder, behind)?;
             self.disks.insert(id, disk);
         }
         let log = self.options.folder.join(format!("node-{id}.log"));

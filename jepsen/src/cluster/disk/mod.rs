@@ -26,6 +26,16 @@ pub struct Disk {
     session: Option<BackgroundSession>,
 }
 
+/// What a disk is made of.
+pub struct Behind<'a> {
+    pub folder: &'a Path,
+    /// In the list of mounts.
+    pub name: &'a str,
+    pub seed: u64,
+    /// Flushes say that they are done, and nothing is: a trial must notice.
+    pub lies: bool,
+}
+
 /// Why there can be no such disk here.
 pub fn missing() -> Option<String> {
     let found = Path::new("/dev/fuse").exists();
@@ -33,13 +43,19 @@ pub fn missing() -> Option<String> {
 }
 
 impl Disk {
-    /// The folder's content moves to `behind`, and is seen through the disk from now on. `name`: in the list of mounts.
-    pub fn mount(at: &Path, behind: &Path, name: &str, seed: u64) -> Result<Disk> {
+    /// The folder's content moves to the one behind, and is seen through the disk from now on.
+    pub fn mount(at: &Path, behind: Behind<'_>) -> Result<Disk> {
+        let Behind {
+            folder: behind,
+            name,
+            seed,
+            lies,
+        } = behind;
         files::rename(at, behind)?;
         files::create_dir(at)?;
         let mut disk = Disk {
             at: at.to_owned(),
-            store: Arc::new(Store::new(behind, seed)),
+            store: Arc::new(Store::new(behind, seed, lies)),
             name: name.to_owned(),
             session: None,
         };

@@ -35,6 +35,8 @@ pub struct Store {
     pub paths: Mutex<HashMap<u64, PathBuf>>,
     files: Mutex<HashMap<u64, Arc<Mutex<Unflushed>>>>,
     failure: Mutex<Option<Failure>>,
+    /// Flushes say that they are done, and nothing is.
+    lies: bool,
     chance: Mutex<Chance>,
 }
 
@@ -43,12 +45,13 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Store {
-    pub fn new(root: &Path, seed: u64) -> Store {
+    pub fn new(root: &Path, seed: u64, lies: bool) -> Store {
         Store {
             root: root.to_owned(),
             paths: Mutex::default(),
             files: Mutex::default(),
             failure: Mutex::new(None),
+            lies,
             chance: Mutex::new(Chance::new(seed)),
         }
     }
@@ -121,7 +124,9 @@ impl Store {
         let mut unflushed = locked(&unflushed);
         let took = locked(&self.chance).below(FLUSH_MS_MAX);
         crate::stop::Stop::default().wait(Duration::from_millis(took));
-        *unflushed = Unflushed::default();
+        if !self.lies {
+            *unflushed = Unflushed::default();
+        }
         Ok(())
     }
 
@@ -210,7 +215,7 @@ mod tests {
             .write(true)
             .open(&path)
             .expect("opened");
-        let store = Store::new(folder.path(), 1);
+        let store = Store::new(folder.path(), 1, false);
         store.write(&file, offset, b"written").expect("written");
         if is_flushed {
             store.flush(&file).expect("flushed");
@@ -241,7 +246,7 @@ mod tests {
             .write(true)
             .open(&path)
             .expect("opened");
-        let store = Store::new(folder.path(), 1);
+        let store = Store::new(folder.path(), 1, false);
         store.fail(Some(Failure::Full));
         assert!(store.write(&file, 0, b"same").is_ok());
         assert!(store.write(&file, 7, b"more").is_err());
