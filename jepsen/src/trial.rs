@@ -186,7 +186,7 @@ impl Trouble<'_> {
 
     fn begin(&mut self, nemesis: &Nemesis) -> Result<Fault> {
         if nemesis.is_alone
-            && let Err(text) = self.cluster.settled(CONVERGE_MAX)?
+            && let Err(text) = self.cluster.well(CONVERGE_MAX)?
         {
             bail!("the cluster is not well before {}: {text}", nemesis.name);
         }

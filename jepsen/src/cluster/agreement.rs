@@ -5,12 +5,28 @@ use crate::clients::http;
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Well,
+    /// And nothing changes any more: digests are of the same position, and equal.
+    Same,
+}
+
 impl Cluster {
     /// `Err`: what was missing to the last. Every node says that all is well, and all say the same.
     pub fn settled(&self, within: Duration) -> Result<Result<Duration, String>> {
+        self.comes_to(Wanted::Same, within)
+    }
+
+    /// The same while clients are at work: each node says that all is well.
+    pub fn well(&self, within: Duration) -> Result<Result<Duration, String>> {
+        self.comes_to(Wanted::Well, within)
+    }
+
+    fn comes_to(&self, wanted: Wanted, within: Duration) -> Result<Result<Duration, String>> {
         let begun = Instant::now();
         loop {
-            let text = match self.disagreement() {
+            let text = match self.disagreement(wanted) {
                 None => return Ok(Ok(begun.elapsed())),
                 Some(text) => text,
             };
@@ -23,7 +39,7 @@ impl Cluster {
         }
     }
 
-    fn disagreement(&self) -> Option<String> {
+    fn disagreement(&self, wanted: Wanted) -> Option<String> {
         let mut first: Option<Vec<serde_json::Value>> = None;
         let count = self.nodes.len() as u64;
         for id in self.ids() {
@@ -45,7 +61,8 @@ impl Cluster {
             if digests.is_empty() || digests.iter().any(|digest| digest["agrees"] != true) {
                 return Some(format!("node {id}: digests {digests:?}"));
             }
-            if first.as_ref().is_some_and(|first| *first != digests) {
+            let differs = first.as_ref().is_some_and(|first| *first != digests);
+            if wanted == Wanted::Same && differs {
                 return Some(format!(
                     "node {id}: other digests than the first node: {digests:?}, {first:?}"
                 ));
