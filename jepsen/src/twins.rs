@@ -29,7 +29,7 @@ const TWINS: [Twin; 7] = [
         name: LYING_DISKS,
         nemeses: &["power-all"],
         is_strict: false,
-        owners: &["set", "register", "uid", "list-append", "queue"],
+        owners: &["set", "register", "uid", "list-append", "queue", "converge"],
     },
     Twin {
         name: "ack-before-flush",
@@ -51,7 +51,7 @@ const TWINS: [Twin; 7] = [
     },
     Twin {
         name: "degrade-without-lease",
-        nemeses: &["cut-sites", "isolate"],
+        nemeses: &["cut-sites"],
         is_strict: false,
         owners: &["gate"],
     },
