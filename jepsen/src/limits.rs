@@ -44,8 +44,8 @@ pub const LINEARIZE_MAX: Duration = Duration::from_secs(60);
 /// Violations shown of each checker; one bug breaks much.
 pub const SHOWN_MAX: usize = 20;
 
-/// Of each last delivery and read.
-pub const LAST_TRIES: u32 = 3;
+/// Of each last delivery and read, with a look's time between them.
+pub const LAST_TRIES: u32 = 20;
 
 /// Successes drawn in a timeline; a browser should not stumble over them.
 pub const BARS_MAX: usize = 6_000;

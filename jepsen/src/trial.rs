@@ -92,7 +92,7 @@ pub fn run(plan: Plan, interrupted: &Arc<Stop>) -> Result<Done> {
         shared.recorder.count()
     );
     let settled = cluster.settled(CONVERGE_MAX)?;
-    read_last(&cluster, &shared, plan.seed);
+    read_last(&cluster, &shared, plan.seed, interrupted);
     died.extend(cluster.ended());
     let run = Run {
         operations: shared.recorder.operations(),
@@ -236,7 +236,7 @@ impl Trouble<'_> {
 }
 
 /// Through each node a delivery to each account; then all mailboxes and registers from each node.
-fn read_last(cluster: &Cluster, shared: &Shared, seed: u64) {
+fn read_last(cluster: &Cluster, shared: &Shared, seed: u64, stop: &Stop) {
     let mut clients: Vec<Client> = Vec::new();
     for node in cluster.ids() {
         let number = LAST_CLIENT + node;
@@ -247,24 +247,24 @@ fn read_last(cluster: &Cluster, shared: &Shared, seed: u64) {
     for client in &mut clients {
         for account in &shared.workload.accounts {
             client.become_account(account);
-            retry(|| client.deliver_to(Place::new(account, "in-0")));
+            retry(stop, || client.deliver_to(Place::new(account, "in-0")));
         }
     }
     for client in &mut clients {
         for place in shared.workload.places() {
             client.become_account(place.account());
             match place.mailbox() {
-                "registers" => retry(|| client.read_registers()),
-                _ => retry(|| client.read(place.clone(), true)),
+                "registers" => retry(stop, || client.read_registers()),
+                _ => retry(stop, || client.read(place.clone(), true)),
             };
         }
     }
 }
 
-/// A leader may just be changing.
-fn retry(mut attempt: impl FnMut() -> &'static str) {
+/// A leader may just be changing, and what its successor shows at first is marked as old.
+fn retry(stop: &Stop, mut attempt: impl FnMut() -> &'static str) {
     for _ in 0..LAST_TRIES {
-        if attempt() == "ok" {
+        if attempt() == "ok" || stop.wait(WATCH_EVERY) {
             return;
         }
     }

@@ -7,7 +7,7 @@ use crate::history::{Action, Listing, Marker, Outcome, Place, Seen, UidAt};
 use crate::limits::REGISTER_BITS;
 use crate::workload::Job;
 
-/// The name of an operation's outcome.
+/// The name of an operation's outcome; `old`: it is ok, and the server said that it may be old.
 pub type Name = &'static str;
 
 impl Client {

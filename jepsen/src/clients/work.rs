@@ -195,7 +195,10 @@ impl Client {
             outcome,
             stale,
         });
-        name
+        match name {
+            "ok" if stale => "old",
+            name => name,
+        }
     }
 }
 
