@@ -83,10 +83,18 @@ pub fn run(plan: Plan, interrupted: &Arc<Stop>) -> Result<Done> {
         shared.stop.set();
         made
     });
-    made?;
     let Trouble {
         faults, mut died, ..
     } = trouble;
+    match made {
+        Err(error) if interrupted.is_set() => return Err(error),
+        // What has come about until then is checked all the same.
+        Err(error) => {
+            died.push(format!("the trial could not go on: {error:#}"));
+            cluster.heal()?;
+        }
+        Ok(()) => {}
+    }
     eprintln!(
         "jepsen: {} operations; healed, waiting until all agree",
         shared.recorder.count()

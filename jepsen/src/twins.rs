@@ -4,7 +4,7 @@ use crate::check::Violation;
 use crate::nemesis;
 use crate::run::{self, RunArgs};
 use crate::stop::Stop;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ struct Twin {
 /// Not a build: the disks of a sound server lie. It shows that power cuts find what is not flushed.
 const LYING_DISKS: &str = "lying-disks";
 
-const TWINS: [Twin; 7] = [
+const TWINS: [Twin; 9] = [
     Twin {
         name: LYING_DISKS,
         nemeses: &["power-all"],
@@ -34,6 +34,18 @@ const TWINS: [Twin; 7] = [
     Twin {
         name: "ack-before-flush",
         nemeses: &["power-all", "power"],
+        is_strict: false,
+        owners: &["set", "register", "uid", "list-append", "queue", "converge"],
+    },
+    Twin {
+        name: "mark-ahead-of-flush",
+        nemeses: &["power", "power-all"],
+        is_strict: false,
+        owners: &["set", "register", "uid", "list-append", "queue", "converge"],
+    },
+    Twin {
+        name: "leader-restore",
+        nemeses: &["power", "kill"],
         is_strict: false,
         owners: &["set", "register", "uid", "list-append", "queue", "converge"],
     },
@@ -147,8 +159,21 @@ fn caught(
             LYING_DISKS => trial.lying_disks = true,
             name => trial.environment = vec![(VARIABLE.to_owned(), name.to_owned())],
         }
-        let done = run::trial(&trial, interrupted);
-        let done = done.with_context(|| format!("twin {}, run {number}", twin.name))?;
+        let done = match run::trial(&trial, interrupted) {
+            Ok(done) => done,
+            Err(error) if interrupted.is_set() => return Err(error),
+            // A cluster that does not even come up.
+            Err(error) => {
+                let text = format!("{error:#}");
+                return Ok(Some((
+                    number,
+                    Violation {
+                        checker: "converge",
+                        text,
+                    },
+                )));
+            }
+        };
         let owned = done
             .violations
             .iter()

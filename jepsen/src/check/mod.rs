@@ -50,7 +50,7 @@ pub enum Gate {
 pub struct Ending {
     /// Until all nodes agreed and health was ok; or what was wrong to the last.
     pub settled: Option<Result<Duration, String>>,
-    /// Nodes that died though nothing was done to them.
+    /// Nodes that died though nothing was done to them, and what an operator could not do.
     pub died: Vec<String>,
 }
 
