@@ -1,6 +1,7 @@
 //! Broken twins: builds that break one rule on purpose. Each must be caught, by a checker that owns the rule.
 
 use crate::check::Violation;
+use crate::cluster;
 use crate::nemesis;
 use crate::run::{self, RunArgs};
 use crate::stop::Stop;
@@ -102,6 +103,13 @@ pub struct TwinsArgs {
 
 /// Whether all were caught. Prints the table row by row.
 pub fn run(args: &TwinsArgs, interrupted: &Arc<Stop>) -> Result<bool> {
+    // Nothing of this is a twin that was caught.
+    if let Some(text) = cluster::missing() {
+        bail!("{text}");
+    }
+    if !args.binary.exists() {
+        bail!("no binary at {}", args.binary.display());
+    }
     let is_wanted = |twin: &&Twin| args.twin.as_deref().is_none_or(|name| name == twin.name);
     let twins: Vec<_> = TWINS.iter().filter(is_wanted).collect();
     if twins.is_empty() {
