@@ -39,6 +39,8 @@ enum Command {
     Fuzz(FuzzArgs),
     /// Simulate whole clusters from seeds, with the arguments after `--` or as they are: `sim --seeds 1000`
     Sim(PassedOn),
+    /// Try the release binary under faults, as root: `jepsen --minutes 5`; `jepsen --twins`; `jepsen list`
+    Jepsen(PassedOn),
     /// Build the server and the load driver, and run the driver with the arguments after `--`
     Bench(PassedOn),
     /// Compile RocksDB into the cache if it isn't there, and print the folder of `librocksdb.a`
@@ -132,6 +134,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Corpus(args) => commands::corpus::run(&root, args),
         Command::Fuzz(args) => commands::fuzz::run(&root, &args),
         Command::Sim(passed) => commands::sim::run(&root, &passed.args),
+        Command::Jepsen(passed) => commands::jepsen::run(&root, &passed.args),
         Command::Bench(passed) => commands::bench::run(&root, &passed.args),
         Command::Rocksdb => commands::rocksdb::run(&root),
         Command::Env => commands::env::run(&root),

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -18,6 +18,18 @@ pub fn run(root: &Path) -> Result<()> {
 
 /// Builds a binary of ours with the release profile; cargo itself says where it put it.
 pub fn release_binary(cargo: &Cargo, package: &str, binary: &str) -> Result<PathBuf> {
+    run_build(package_build(cargo, package, binary), binary)
+}
+
+/// The server that breaks a rule on purpose, in a folder of its own, so that no feature of it gets into the product.
+pub fn twins_binary(cargo: &Cargo, target: &Path) -> Result<PathBuf> {
+    let mut command = package_build(cargo, "server", "gotthard");
+    command.args(["--features", "twins", "--target-dir"]);
+    command.arg(target.join("twins"));
+    run_build(command, "gotthard")
+}
+
+fn package_build(cargo: &Cargo, package: &str, binary: &str) -> Command {
     let mut command = cargo.command("build");
     command.args([
         "--release",
@@ -27,6 +39,10 @@ pub fn release_binary(cargo: &Cargo, package: &str, binary: &str) -> Result<Path
         binary,
         "--message-format=json-render-diagnostics",
     ]);
+    command
+}
+
+fn run_build(mut command: Command, binary: &str) -> Result<PathBuf> {
     let line = cargo::shown(&command);
     eprintln!("xtask: {line}");
     let mut child = command

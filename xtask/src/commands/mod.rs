@@ -7,6 +7,7 @@ pub mod demo;
 pub mod env;
 pub mod fix;
 pub mod fuzz;
+pub mod jepsen;
 pub mod rocksdb;
 pub mod sim;
 pub mod test;
