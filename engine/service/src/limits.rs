@@ -15,6 +15,8 @@ pub const SUBMIT_PAUSE_MAX: Duration = Duration::from_millis(200);
 /// How long an acknowledged change or a read waits for this node's fold. A change is answered after it all the same
 /// (it holds); a read is answered as stale.
 pub const FOLD_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a read waits for the next leader, where one was there a moment ago. An election takes 1.4 s at worst.
+pub const ELECTION_WAIT_MAX: Duration = Duration::from_secs(3);
 /// How long a read waits for the leader's confirmation; after it the answer is marked stale.
 pub const READ_MARK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Messages in one page of rows handed to a gateway: bounds its memory.

@@ -7,12 +7,14 @@ use crate::{Mail, Principal, Receipt, Refusal};
 use engine_domain::{RowsError, read};
 use engine_replica::{Clock, Shard, View};
 use engine_types::{AccountId, Address, CommandId, ModSeq, UnixMillis};
+use parking_lot::Mutex;
 use raft_api::{Entries, Group, ShardId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 const _: () = assert!(KEYWORDS_SHOWN_MAX <= 256, "`Opened::keywords` promises it");
 
@@ -52,6 +54,8 @@ pub struct Service {
     commands: AtomicU64,
     /// Watched in place of a shard that this node does not hold: never changes, never closes.
     nothing: watch::Sender<ModSeq>,
+    /// When a shard's leader last confirmed that this node shows all.
+    pub(crate) confirmed: Mutex<HashMap<ShardId, Instant>>,
 }
 
 /// An account's shard, as the directory on this node knows it.
@@ -77,6 +81,7 @@ impl Service {
             logins: Logins::new(),
             commands: AtomicU64::new(1),
             nothing: watch::channel(ModSeq(0)).0,
+            confirmed: Mutex::default(),
         })
     }
 

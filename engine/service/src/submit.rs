@@ -2,8 +2,8 @@
 //! known (promise P8), answered once this node's view shows it.
 
 use crate::limits::{
-    FOLD_WAIT_MAX, READ_MARK_WAIT_MAX, SESSION_BYTES_MAX, SUBMIT_GRACE, SUBMIT_PAUSE_MAX,
-    SUBMIT_PAUSE_MIN,
+    ELECTION_WAIT_MAX, FOLD_WAIT_MAX, READ_MARK_WAIT_MAX, SESSION_BYTES_MAX, SUBMIT_GRACE,
+    SUBMIT_PAUSE_MAX, SUBMIT_PAUSE_MIN,
 };
 use crate::outcome::Submitted;
 use crate::service::rows_failed;
@@ -143,15 +143,26 @@ impl Service {
     /// Waits until this node's view holds all that was acknowledged before the call, or says that it may not.
     pub(crate) async fn refresh(&self, shard: ShardId) -> Result<Freshness, Refusal> {
         let group = self.group(shard)?;
-        let current = match timeout(READ_MARK_WAIT_MAX, group.read_mark()).await {
-            Ok(Ok(mark)) => match mark.index {
-                Some(log_index) => self.await_fold(shard, log_index).await,
-                None => true,
-            },
-            Ok(Err(_)) | Err(_) => false,
-        };
-        if current {
-            return Ok(Freshness::Current);
+        let begun = Instant::now();
+        loop {
+            let current = match timeout(READ_MARK_WAIT_MAX, group.read_mark()).await {
+                Ok(Ok(mark)) => match mark.index {
+                    Some(log_index) => self.await_fold(shard, log_index).await,
+                    None => true,
+                },
+                Ok(Err(_)) | Err(_) => false,
+            };
+            if current {
+                self.confirmed.lock().insert(shard, Instant::now());
+                return Ok(Freshness::Current);
+            }
+            // Leadership moves now and then: a session is not to be told that it reads a copy for that.
+            let confirmed = self.confirmed.lock().get(&shard).copied();
+            let is_moving = confirmed.is_some_and(|at| begun < at + READ_MARK_WAIT_MAX);
+            if !is_moving || begun.elapsed() >= ELECTION_WAIT_MAX {
+                break;
+            }
+            sleep_until(Instant::now() + SUBMIT_PAUSE_MAX).await;
         }
         let as_of = log_time(&self.view(shard)?, shard.0).map_err(rows_failed)?;
         Ok(Freshness::Stale { as_of })

@@ -351,7 +351,9 @@ async fn a_site_that_the_gate_waits_for_is_mended() {
     let leader = cluster.leader(&[0, 1]).await;
     cluster.start(2).await;
     let own = cluster.members[leader].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own, &std::collections::BTreeSet::new());
+    let is_open = |m: &crate::types::Metrics| {
+        crate::gate::is_heard(m, own, &std::collections::BTreeSet::new())
+    };
     cluster.wait(leader, "an open gate", is_open).await;
     cluster.propose(leader, "before").await;
     cluster.machines[2].disk.hold_flushes();
