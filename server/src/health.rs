@@ -221,6 +221,13 @@ impl NodeHealth {
             let text = format!("shards {shards_alone:?} acknowledge changes that one site holds");
             found.insert(("degraded", text), ());
         }
+        if self.journal.is_full() {
+            let text = format!(
+                "the disk of node {} is full: it takes no changes, and leads no shard that another node can lead",
+                self.node.id
+            );
+            found.insert(("disk_full", text), ());
+        }
         for hole in self.journal.holes() {
             found.insert(("journal_hole", hole.to_string()), ());
         }

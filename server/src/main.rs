@@ -2,7 +2,7 @@
 //! Enters: arguments, a TOML file, signals. Leaves: a running node, or one administrative request and its answer.
 //! It must never know what mail means: there is no `if` about mail here.
 //! Each command is a file; `serve.rs` opens what a node is made of and closes it in reverse.
-//! Read first: `serve.rs`, then `cli.rs`.
+//! Read first: `serve.rs`, then `cli/mod.rs`.
 
 mod admin;
 mod authority;
@@ -17,6 +17,7 @@ mod health;
 mod identity;
 mod import;
 mod in_sync;
+mod joining;
 mod listen;
 mod membership;
 mod metrics;

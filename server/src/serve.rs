@@ -5,6 +5,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, LogFormat};
 use crate::health::NodeHealth;
 use crate::identity::{admin_token, cluster_id, hex, random};
+use crate::joining;
 use crate::listen::{bind, open_mail, peer_tls};
 use crate::membership::NodeMembership;
 use crate::outcomes::{OutcomeLog, Recorder, Retention, may_be_an_outcome};
@@ -35,8 +36,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sessions may finish their command; then they are cut.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
-/// A node that is being added looks so often whether it has caught up.
-const JOIN_CHECK: Duration = Duration::from_millis(300);
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const FLUSH_CHECK: Duration = Duration::from_secs(5);
 
@@ -113,7 +112,7 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
     let mut listeners = JoinSet::new();
     let mail: Arc<dyn Mail> = service.clone();
     let (fail, mut failed) = tokio::sync::mpsc::channel(1);
-    let joining = Joining {
+    let joining = joining::Joining {
         groups: groups.clone(),
         me: NodeId(config.node.id),
     };
@@ -168,7 +167,12 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
     }
     if is_new {
         let parts = (config.clone(), sessions, mail, stopped.clone());
-        listeners.spawn(open_mail_later(joining, parts, ready.clone(), fail));
+        listeners.spawn(joining::open_mail_later(
+            joining,
+            parts,
+            ready.clone(),
+            fail,
+        ));
     } else {
         ready.store(true, Ordering::Release);
     }
@@ -202,66 +206,6 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
     }
     tracing::info!("stopped");
     end
-}
-
-/// A node that is being added: until it belongs to every shard and shows all that was acknowledged before, it would deny
-/// what exists.
-struct Joining {
-    groups: HashMap<ShardId, Arc<dyn Group>>,
-    me: NodeId,
-}
-
-impl Joining {
-    fn is_member(&self) -> bool {
-        self.groups.values().all(|group| {
-            let members = group.status().members;
-            members.iter().any(|member| member.node.id == self.me)
-        })
-    }
-
-    async fn shows_all(&self) -> bool {
-        if !self.is_member() {
-            return false;
-        }
-        for group in self.groups.values() {
-            let Ok(mark) = group.read_mark().await else {
-                return false;
-            };
-            let mut folded = group.folded();
-            let reached = folded.wait_for(|folded| *folded >= mark.index);
-            if !matches!(tokio::time::timeout(JOIN_CHECK, reached).await, Ok(Ok(_))) {
-                return false;
-            }
-        }
-        true
-    }
-}
-
-type MailParts = (Config, Sessions, Arc<dyn Mail>, watch::Receiver<bool>);
-
-async fn open_mail_later(
-    joining: Joining,
-    (config, sessions, mail, mut stopped): MailParts,
-    ready: Arc<AtomicBool>,
-    fail: tokio::sync::mpsc::Sender<anyhow::Error>,
-) {
-    tracing::info!("mail listeners open once this node has joined every shard");
-    while !joining.shows_all().await {
-        let stop = stopped.wait_for(|stopped| *stopped);
-        if tokio::time::timeout(JOIN_CHECK, stop).await.is_ok() {
-            return;
-        }
-    }
-    let mut listeners = JoinSet::new();
-    let opened = open_mail(&config, &sessions, &mail, &stopped, &mut listeners).await;
-    if let Err(error) = opened {
-        // Whoever waits for it ends the process with that reason.
-        let _ = fail.send(error).await;
-        return;
-    }
-    ready.store(true, Ordering::Release);
-    tracing::info!("this node has joined every shard: mail listeners are open");
-    while listeners.join_next().await.is_some() {}
 }
 
 async fn administer(listener: TcpListener, parts: AdminParts, stopped: watch::Receiver<bool>) {

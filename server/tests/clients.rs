@@ -54,6 +54,11 @@ fn a_new_node_gets_snapshots() {
 }
 
 #[test]
+fn a_rotten_journal_is_mended_from_the_other_nodes() {
+    check("repair.py", &["25250"]);
+}
+
+#[test]
 fn a_lost_larger_site_is_recovered_from_and_salvaged() {
     check("recover.py", &["4000"]);
 }

@@ -3,7 +3,7 @@
 use crate::context::{Context, Step};
 use crate::keys::tag;
 use crate::messages::{existing, given_uids};
-use crate::read::{lost_mod_seqs, record_flags};
+use crate::read::record_flags;
 use crate::records::{KeywordRecord, MessageRecord};
 use crate::rows::{self, RowsError};
 use engine_events::{
@@ -19,7 +19,7 @@ pub(crate) fn change(cx: &mut Context<'_>, event: &FlagsChanged) -> Step<EventOu
     let mode = FlagMode::try_from(event.mode).map_err(|_| Refusal::Invalid)?;
     let given = flags_from(event.flags.as_ref().unwrap_or(&FlagSet::default()));
     let mut record = cx.mailbox(event.mailbox)?;
-    let lost = lost_mod_seqs(&record);
+    let lost = record.lost();
     let since = event
         .unchanged_since
         .map(|since| lost.known(ModSeq(since)).0);

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use engine_events::EventOutcome;
+use engine_types::{LostModSeqs, ModSeq};
 
 /// A shard's own row.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -209,6 +210,13 @@ pub(crate) struct AddressRecord {
 }
 
 impl MailboxRecord {
+    pub fn lost(&self) -> LostModSeqs {
+        LostModSeqs {
+            after: ModSeq(self.lost_after),
+            upto: ModSeq(self.lost_upto),
+        }
+    }
+
     /// What can be seen without its messages (MBX-9). Held before each write and after each read.
     pub fn is_sound(&self) -> bool {
         self.unseen <= self.messages

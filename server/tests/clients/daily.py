@@ -44,7 +44,7 @@ def swaks(folder):
     common = ["swaks", "--protocol", "LMTP", "--timeout", "30", "--from", "sender@example.net"]
     server = ["--server", f"127.0.0.1:{PORTS[1].lmtp}"]
     out = tool(*common, *server, "--to", ALICE, "--header", "Subject: swaksone", "--body", ".dots\n..\nlast")
-    assert re.search(r"<-  250 2\.0\.0 <[^>]+> stored in INBOX", out), out
+    assert re.search(r"<-  250 2\.0\.0 <[^>]+> sites=a,b stored in INBOX", out), out
     for extension in ["PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", "SIZE"]:
         assert re.search(rf"<-  250[- ]{extension}\b", out), f"LHLO lacks {extension}: {out}"
     # LMTP answers DATA once per accepted recipient (RFC 2033 section 4.2).

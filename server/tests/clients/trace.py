@@ -51,7 +51,7 @@ def one_message(data):
         rows = [[record.get(name) for name in RECORD] for record in found["records"]]
         assert rows == [expect], (of, rows)
         assert found["complete"] and [n["node"] for n in found["nodes"]] == NODES, found
-        assert found["records"][0]["reply"] == f"250 2.0.0 {first} stored in INBOX"
+        assert found["records"][0]["reply"] == f"250 2.0.0 {first} sites=a,b stored in INBOX"
     sent = trace(data, "sender@example.net")["records"]
     assert [(r["node"], r["outcome"]) for r in sent][-3:] == [(1, "delivery"), (3, "delivery"), (3, "recipient refused")]
     table = admin(data, "trace", "second@test")

@@ -364,15 +364,8 @@ fn mailbox_row(scope: Scope, id: u64, record: MailboxRecord) -> Result<MailboxRo
         deleted: record.deleted,
         size: record.size,
         highest_mod_seq: ModSeq(record.highest_mod_seq),
-        lost: lost_mod_seqs(&record),
+        lost: record.lost(),
     })
-}
-
-pub(crate) fn lost_mod_seqs(record: &MailboxRecord) -> LostModSeqs {
-    LostModSeqs {
-        after: ModSeq(record.lost_after),
-        upto: ModSeq(record.lost_upto),
-    }
 }
 
 fn message_row(record: MessageRecord) -> MessageRow {

@@ -12,4 +12,4 @@ pub use mail::{
     AccountRow, BodyAt, MailboxRow, MessageRow, account, changes, first_unseen, keywords, mailbox,
     mailbox_by_name, mailboxes, messages, subscriptions, uids,
 };
-pub(crate) use mail::{each_message, lost_mod_seqs, record_flags};
+pub(crate) use mail::{each_message, record_flags};
