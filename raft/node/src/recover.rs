@@ -265,7 +265,7 @@ fn wait(
     call: impl FnOnce(FlushDone) -> Result<(), AppendError>,
 ) -> Result<(), NodeError> {
     let failed = |detail: String| NodeError::Journal { shard, detail };
-    let (sender, flushed) = mpsc::channel();
+    let (sender, flushed) = mpsc::sync_channel(1);
     let done: FlushDone = Box::new(move |result| {
         let _ = sender.send(result);
     });

@@ -105,38 +105,38 @@ mod tests {
     fn verdicts() {
         use Mode::{Degraded, InSync};
         use OnSiteLoss::{Degrade, Strict};
-        let check = |standings: &[Standing], in_sync: &[(u32, u64)], expect: Option<&str>| {
+        let check = |standings: Vec<Standing>, in_sync: &[(u32, u64)], expect: Option<&str>| {
             let in_sync: super::InSync = in_sync.iter().copied().collect();
-            let verdict = verdict(standings, &in_sync);
+            let verdict = verdict(&standings, &in_sync);
             assert_eq!(verdict.nothing_missing_before.as_deref(), expect);
             assert_eq!(verdict.complete, expect.is_none());
         };
         let strict = standing(1, Strict, InSync, 1_000);
-        check(&[strict.clone()], &[], None);
+        check(vec![strict.clone()], &[], None);
         // The policy in the log was strict again, and the site had not caught up yet.
         let behind = standing(1, Strict, Degraded, 7_000);
-        check(&[behind], &[], Some("1970-01-01T00:00:07Z"));
+        check(vec![behind], &[], Some("1970-01-01T00:00:07Z"));
         let degrade = standing(2, Degrade, InSync, 5_000);
         check(
-            &[strict, degrade.clone()],
+            vec![strict, degrade.clone()],
             &[],
             Some("1970-01-01T00:00:05Z"),
         );
         // A lease proves more than an old entry.
         check(
-            &[degrade.clone()],
+            vec![degrade.clone()],
             &[(2, 9_000)],
             Some("1970-01-01T00:00:09Z"),
         );
         check(
-            &[degrade.clone()],
+            vec![degrade.clone()],
             &[(1, 9_000)],
             Some("1970-01-01T00:00:05Z"),
         );
         // The shard that promises least counts.
         let idle = standing(3, Degrade, InSync, 2_000);
         check(
-            &[degrade, idle],
+            vec![degrade, idle],
             &[(2, 9_000)],
             Some("1970-01-01T00:00:02Z"),
         );
