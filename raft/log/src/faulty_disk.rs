@@ -163,6 +163,10 @@ impl FaultyDisk {
         self.inner.state.lock().free_bytes = bytes;
     }
 
+    pub fn is_full(&self) -> bool {
+        self.inner.state.lock().free_bytes == 0
+    }
+
     /// Flushes wait until they are released.
     pub fn hold_flushes(&self) {
         self.inner.state.lock().flushes_are_held = true;

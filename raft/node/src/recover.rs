@@ -5,7 +5,8 @@
 //! was acknowledged while two sites were asked for: an acknowledged entry is on one of them, and no leader of a later
 //! term lacks it.
 //! RECOVER-2: nothing that the log holds is dropped. What was not agreed on yet becomes so: its outcome was unknown.
-//! RECOVER-3: a survivor may call itself complete only if its log says that no leader was allowed to go on without it.
+//! RECOVER-3: a survivor may call itself complete only if its log says that no leader was allowed to go on without it, and
+//! that it votes: a node that is still being added has some beginning of the log, and no more.
 
 use crate::error::NodeError;
 use crate::mode::ModeNow;
@@ -35,6 +36,8 @@ pub struct Standing {
     pub others_could: OnSiteLoss,
     /// Of the newest membership.
     pub members: Vec<NodeInfo>,
+    /// Whether the journal's node is one that votes, by its own log.
+    pub votes: bool,
     /// The newest command's payload.
     pub newest_command: Option<Bytes>,
 }
@@ -42,11 +45,12 @@ pub struct Standing {
 impl Standing {
     /// RECOVER-3.
     pub fn is_complete(&self) -> bool {
-        self.others_could == OnSiteLoss::Strict && self.mode == Mode::InSync
+        self.votes && self.others_could == OnSiteLoss::Strict && self.mode == Mode::InSync
     }
 }
 
-pub fn standing(journal: &Journal, shard: ShardId) -> Result<Standing, NodeError> {
+/// `own`: whose journal it is.
+pub fn standing(journal: &Journal, shard: ShardId, own: NodeId) -> Result<Standing, NodeError> {
     let last = journal.log_state(shard).last;
     let Some(LogId { index: upto, .. }) = last else {
         return Ok(Standing {
@@ -55,18 +59,24 @@ pub fn standing(journal: &Journal, shard: ShardId) -> Result<Standing, NodeError
             mode: Mode::InSync,
             others_could: OnSiteLoss::Strict,
             members: Vec::new(),
+            votes: false,
             newest_command: None,
         });
     };
     let read = || -> Result<Standing, raft_api::EntriesError> {
         let mode = start::mode_at(journal, shard, Some(upto))?.mode;
         let membership = start::membership_at(journal, shard, upto)?;
+        let voters = membership
+            .iter()
+            .flat_map(|stored| stored.membership().voter_ids());
+        let votes = voters.into_iter().any(|id| id == own.0);
         let members = membership.map_or_else(Vec::new, |stored| members(stored.membership()));
         let newest = journal.newest_of(EntryKind::Normal, shard, upto)?;
         Ok(Standing {
             shard,
             last,
             mode,
+            votes,
             others_could: others_could(journal, shard, upto)?,
             members,
             newest_command: newest.map(|entry| entry.payload),

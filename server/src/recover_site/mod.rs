@@ -55,10 +55,11 @@ pub fn run(args: &ClusterRecoverSite) -> Result<()> {
         .collect();
     let standings: Vec<Standing> = shards
         .iter()
-        .map(|shard| standing(&journal, *shard))
+        .map(|shard| standing(&journal, *shard, NodeId(first.config.node.id)))
         .collect::<Result<_, _>>()?;
     let members = members(&survivors, &standings);
     check_members(args, &survivors, &members)?;
+    check_votes(&standings, first)?;
     let verdict = verdict::verdict(&standings, &in_sync);
     let logs: Vec<Value> = standings
         .iter()
@@ -161,6 +162,19 @@ fn members(survivors: &[Survivor], standings: &[Standing]) -> BTreeMap<u64, Memb
         members.insert(known.id, known);
     }
     members
+}
+
+/// A node that was still being added has some beginning of each log, and cannot know how much it lacks.
+fn check_votes(standings: &[Standing], first: &Survivor) -> Result<()> {
+    let mut founded = standings.iter().filter(|standing| standing.last.is_some());
+    match founded.find(|standing| !standing.votes) {
+        None => Ok(()),
+        Some(standing) => bail!(
+            "node {} had not come to vote in shard {} yet: what it lacks cannot be told. Give a node that votes as the first --survivor",
+            first.config.node.id,
+            standing.shard
+        ),
+    }
 }
 
 fn check_members(

@@ -97,6 +97,7 @@ mod tests {
             mode,
             others_could: could,
             members: Vec::new(),
+            votes: true,
             newest_command: Some(newest_ms.to_le_bytes().to_vec().into()),
         }
     }

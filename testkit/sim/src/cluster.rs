@@ -7,6 +7,7 @@ use crate::faults::{Fault, Planned, plan};
 use crate::founding;
 use crate::net::Net;
 use crate::node::{Common, Death, SimNode};
+use crate::replace::{is_member, replace, serve_once_joined};
 use crate::run::{Access, Plan, Report, Run};
 use crate::twins::Twin;
 use crate::world::World;
@@ -103,6 +104,7 @@ impl Cluster {
             world: Mutex::new(world),
             access: Mutex::new(vec![None; nodes.len()]),
             sites,
+            lost: Mutex::default(),
             flushed: Mutex::new(vec![BTreeMap::new(); nodes.len()]),
             policy: Mutex::new(policy),
             was_degrade: AtomicBool::new(was_degrade),
@@ -197,19 +199,26 @@ impl Cluster {
         let is_excused = self.is_excused(number);
         match (started, &self.nodes[number].running) {
             (Ok(()), Some(running)) => {
-                self.run.access.lock()[number] = Some(Access {
+                let mut access = Access {
+                    id: self.nodes[number].info.id,
+                    serves: true,
                     service: running.service.clone(),
                     shards: running.shards.clone(),
                     alive: running.alive(),
                     node: running.node.clone(),
                     journal: running.journal.clone(),
-                });
+                };
+                access.serves = !self.nodes[number].joins || is_member(&access);
+                if !access.serves {
+                    tokio::spawn(serve_once_joined(self.run.clone(), number, access.clone()));
+                }
+                self.run.access.lock()[number] = Some(access);
             }
             (Err(reason), _) if lost_power => {
                 self.run.note(&format!("node {}: {reason}", number + 1));
                 self.bring_down(number, Death::PowerCut);
             }
-            (Err(reason), _) if is_excused => {
+            (Err(reason), _) if is_excused || self.is_new_on_a_full_disk(number) => {
                 self.run.note(&format!("node {}: {reason}", number + 1));
                 self.bring_down(number, Death::Kill);
             }
@@ -223,6 +232,12 @@ impl Cluster {
         }
     }
 
+    /// There is nothing yet that it could go on with.
+    fn is_new_on_a_full_disk(&self, number: usize) -> bool {
+        let node = &self.nodes[number];
+        node.joins && node.disk.is_full()
+    }
+
     fn is_excused(&self, number: usize) -> bool {
         match self.excused.get(&number) {
             None => false,
@@ -232,7 +247,7 @@ impl Cluster {
     }
 
     fn bring_down(&mut self, number: usize, how: Death) {
-        if let Some(access) = self.run.access(number) {
+        if let Some(access) = self.run.running(number) {
             let flushed = self.common.shards.iter();
             let flushed =
                 flushed.filter_map(|shard| Some((*shard, access.journal.flushed(*shard)?.index)));
@@ -272,7 +287,8 @@ impl Cluster {
             self.kinds
                 .insert(kind.split('(').next().unwrap_or_default().to_owned());
         }
-        let id = |number: usize| NodeId(number as u64 + 1);
+        let ids: Vec<NodeId> = self.nodes.iter().map(|node| node.info.id).collect();
+        let id = |number: usize| ids[number];
         let all = 0..self.nodes.len();
         match fault {
             Fault::Kill(node) => self.bring_down(node, Death::Kill),
@@ -341,6 +357,7 @@ impl Cluster {
                     self.switch_policy(other);
                 }
             }
+            Fault::Replace(node) => self.replace(node),
             Fault::Heal => self.heal(),
         }
     }
@@ -355,6 +372,23 @@ impl Cluster {
                 let _ = node.change(shard, Change::Policy(policy)).await;
             });
         }
+    }
+
+    fn replace(&mut self, number: usize) {
+        self.bring_down(number, Death::PowerCut);
+        let old = self.nodes[number].info.clone();
+        let new = NodeInfo {
+            id: NodeId(old.id.0 + 10),
+            peer_addr: format!("node-{}", old.id.0 + 10),
+            site: old.site,
+        };
+        self.net.place(new.id, self.run.sites[number]);
+        self.nodes[number].replace(new.clone());
+        let had = std::mem::take(&mut self.run.flushed.lock()[number]);
+        let lost = (clock::elapsed(), had);
+        self.run.lost.lock().insert(number, lost);
+        let shards = self.common.shards.clone();
+        tokio::spawn(replace(self.run.clone(), shards, number, old.id, new));
     }
 
     fn heal(&mut self) {

@@ -30,6 +30,9 @@ pub enum Fault {
     /// Leadership of a shard goes to a node.
     Transfer(u32, usize),
     SwitchPolicy,
+    /// Its disk is lost for good, and a new node takes its place. Once in a run: what one disk held is elsewhere, and
+    /// takes its time to be in two places again.
+    Replace(usize),
     /// Ways and disks are well again.
     Heal,
 }
@@ -48,7 +51,11 @@ pub fn plan(chance: &mut Chance, nodes: usize, shards: u32, until: Duration) -> 
         planned.push(Planned { at, fault });
         let lasts = !matches!(
             fault,
-            Fault::Kill(_) | Fault::PowerCutOfAll | Fault::LoseViews(_) | Fault::SwitchPolicy
+            Fault::Kill(_)
+                | Fault::PowerCutOfAll
+                | Fault::LoseViews(_)
+                | Fault::SwitchPolicy
+                | Fault::Replace(_)
         );
         at += millis(chance, 300, 3_500);
         if lasts {
@@ -75,6 +82,10 @@ fn another(chance: &mut Chance, nodes: usize, shards: u32, planned: &[Planned]) 
     let is_varied = kinds.len() > KINDS_MIN;
     loop {
         let fault = draw(chance, nodes, shards);
+        let again = |planned: &Planned| matches!(planned.fault, Fault::Replace(_));
+        if matches!(fault, Fault::Replace(_)) && planned.iter().any(again) {
+            continue;
+        }
         if is_varied || !kinds.contains(&discriminant(&fault)) {
             return fault;
         }
@@ -97,7 +108,8 @@ fn draw(chance: &mut Chance, nodes: usize, shards: u32) -> Fault {
         80..85 => Fault::FailDisk(node),
         85..89 => Fault::FullDisk(node),
         89..93 => Fault::ClockOff(node, *pick(chance, &[-45_000, -5_000, 5_000, 45_000])),
-        93..97 => Fault::Transfer(chance.below(u64::from(shards)) as u32, node),
-        _ => Fault::SwitchPolicy,
+        93..95 => Fault::Transfer(chance.below(u64::from(shards)) as u32, node),
+        95..97 => Fault::SwitchPolicy,
+        _ => Fault::Replace(node),
     }
 }

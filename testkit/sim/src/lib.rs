@@ -14,6 +14,7 @@ mod founding;
 mod mail;
 mod net;
 mod node;
+mod replace;
 mod run;
 mod twins;
 mod world;

@@ -77,6 +77,10 @@ impl Net {
         })
     }
 
+    pub fn place(&self, node: NodeId, site: usize) {
+        self.state.lock().sites.insert(node, site);
+    }
+
     pub fn cut(&self, from: NodeId, to: NodeId) {
         self.state.lock().cut.insert((from, to));
     }

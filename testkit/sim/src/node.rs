@@ -54,6 +54,8 @@ pub struct SimNode {
     chance: Chance,
     pub starts: u64,
     pub running: Option<Running>,
+    /// It was not there at the founding.
+    pub joins: bool,
 }
 
 pub struct Running {
@@ -86,7 +88,16 @@ impl SimNode {
             chance: stream(seed, 100 + number as u64),
             starts: 0,
             running: None,
+            joins: false,
         }
+    }
+
+    /// Another machine, with nothing, under another id.
+    pub fn replace(&mut self, info: NodeInfo) {
+        self.info = info;
+        self.disk = FaultyDisk::default();
+        self.lose_views();
+        self.joins = true;
     }
 
     pub async fn start(&mut self, common: &Common, net: &Arc<Net>) -> Result<(), String> {
@@ -119,11 +130,15 @@ impl SimNode {
         let machines = shards
             .iter()
             .map(|(id, shard)| (*id, shard.clone() as Arc<dyn StateMachine>));
+        let mut members = common.members.clone();
+        if self.joins {
+            members.push(self.info.clone());
+        }
         let config = NodeConfig {
             id: self.info.id,
             site: self.info.site.clone(),
-            members: common.members.clone(),
-            join: false,
+            members: members.clone(),
+            join: self.joins,
             shards: common.shards.clone(),
             journal: journal.clone(),
             peers: PeersConfig {
@@ -133,7 +148,7 @@ impl SimNode {
                     node: self.info.id,
                 },
                 way: raft_transport::Way::Carried(net.port(self.info.id)),
-                peers: common.members.clone(),
+                peers: members,
                 tls: None,
             },
             timing: Timing::default(),

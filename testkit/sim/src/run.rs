@@ -9,7 +9,7 @@ use crate::world::{Violation, World};
 use engine_replica::Shard;
 use engine_service::Service;
 use parking_lot::Mutex;
-use raft_api::{LogIndex, OnSiteLoss, ShardId};
+use raft_api::{LogIndex, NodeId, OnSiteLoss, ShardId};
 use raft_log::Journal;
 use raft_node::Node;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,9 +38,15 @@ pub struct Report {
     pub simulated: Duration,
 }
 
+/// An acknowledgement reaches its client within this.
+const ON_ITS_WAY_MAX: Duration = Duration::from_secs(2);
+
 /// A running node, as clients and checkers reach it.
 #[derive(Clone)]
 pub struct Access {
+    pub id: NodeId,
+    /// False while it joins: clients are not let in.
+    pub serves: bool,
     pub service: Arc<Service>,
     pub shards: BTreeMap<ShardId, Arc<Shard>>,
     pub alive: watch::Receiver<bool>,
@@ -54,6 +60,8 @@ pub struct Run {
     pub sites: Vec<usize>,
     /// What nodes that are down have on stable storage.
     pub flushed: Mutex<Vec<BTreeMap<ShardId, LogIndex>>>,
+    /// What disks had that are lost for good, by place, and since when.
+    pub lost: Mutex<BTreeMap<usize, (Duration, BTreeMap<ShardId, LogIndex>)>>,
     /// What was asked for last.
     pub policy: Mutex<OnSiteLoss>,
     pub was_degrade: AtomicBool,
@@ -66,7 +74,12 @@ impl Run {
         self.is_over.load(Ordering::SeqCst)
     }
 
+    /// For clients.
     pub fn access(&self, node: usize) -> Option<Access> {
+        self.running(node).filter(|access| access.serves)
+    }
+
+    pub fn running(&self, node: usize) -> Option<Access> {
         self.access.lock().get(node).cloned().flatten()
     }
 
@@ -93,7 +106,7 @@ impl Run {
         let mut sites = BTreeSet::new();
         let mut believers = Vec::new();
         for (number, site) in self.sites.iter().enumerate() {
-            let flushed = match self.access(number) {
+            let flushed = match self.running(number) {
                 Some(access) => {
                     let status = access.node.group(shard).map(|group| group.status());
                     let until = status.and_then(|status| status.in_sync_until);
@@ -104,7 +117,13 @@ impl Run {
                 }
                 None => self.flushed.lock()[number].get(&shard).copied(),
             };
-            if flushed.is_some_and(|flushed| flushed >= index) {
+            // It was there when it was acknowledged, and the answer was on its way when the disk was lost.
+            let lost = self.lost.lock();
+            let lost = lost
+                .get(&number)
+                .filter(|lost| clock::elapsed() < lost.0 + ON_ITS_WAY_MAX);
+            let lost = lost.and_then(|(_, lost)| lost.get(&shard).copied());
+            if flushed.max(lost).is_some_and(|flushed| flushed >= index) {
                 sites.insert(*site);
             }
         }
@@ -133,10 +152,10 @@ impl Run {
     /// acknowledged must not call itself complete.
     fn check_verdicts(&self, shard: ShardId, index: LogIndex, sites: &BTreeSet<usize>) {
         for (number, site) in self.sites.iter().enumerate() {
-            let Some(access) = self.access(number).filter(|_| !sites.contains(site)) else {
+            let Some(access) = self.running(number).filter(|_| !sites.contains(site)) else {
                 continue;
             };
-            let said = raft_node::recover::standing(&access.journal, shard);
+            let said = raft_node::recover::standing(&access.journal, shard, access.id);
             if said.is_ok_and(|said| said.is_complete()) {
                 let text = format!(
                     "node {} would say that nothing acknowledged is missing, and does not hold {shard}:{index}",

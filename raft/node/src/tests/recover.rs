@@ -40,7 +40,7 @@ fn open(disk: &FaultyDisk, incarnation: u32, node: u64) -> Journal {
 fn read_survivor(cluster: &Cluster) -> Standing {
     let disk = cluster.machines[2].disk.fork();
     let journal = open(&disk, 1, 3);
-    let standing = standing(&journal, SHARD).unwrap();
+    let standing = standing(&journal, SHARD, NodeId(3)).unwrap();
     journal.close();
     standing
 }
@@ -56,7 +56,14 @@ async fn the_smaller_site_goes_on_alone_and_gets_a_second_one() {
         cluster.stop(node).await;
     }
     let said = read_survivor(&cluster);
-    assert!(said.is_complete(), "{said:?}");
+    assert!(said.is_complete() && said.votes, "{said:?}");
+    let of_another = {
+        let journal = open(&cluster.machines[2].disk.fork(), 1, 3);
+        let said = standing(&journal, SHARD, NodeId(9)).unwrap();
+        journal.close();
+        said
+    };
+    assert!(!of_another.is_complete(), "it has not come to vote");
     assert_eq!(said.members.len(), 3);
 
     let disk = cluster.machines[2].disk.fork();
