@@ -1,12 +1,13 @@
 //! Where mail for an address goes: the exact address, then without its detail, then the domain's catch-all.
 
 use crate::service::rows_failed;
-use crate::{AccountState, Recipient, RecipientError, Service, Target};
+use crate::{AccountState, Freshness, Recipient, RecipientError, Service, Target};
 use engine_domain::read::{self, AddressRow, DirectoryAccount};
 use engine_domain::{Rows, RowsError};
 use engine_replica::View;
 use engine_types::{AccountId, Address, MailboxName};
 use raft_api::ShardId;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The local part of a catch-all.
@@ -34,10 +35,72 @@ fn decide(
     Ok(read::address(rows, CATCH_ALL, domain)?.map(|row| (row, None)))
 }
 
+/// Whether a node that lags behind might have said the same of what exists.
+fn is_denial(as_given: &str, found: &Result<Recipient, RecipientError>) -> bool {
+    match found {
+        Ok(recipient) => {
+            let address = Address::parse(as_given).ok();
+            let detail = address.as_ref().and_then(Address::split_detail);
+            detail.is_some_and(|(_, detail)| {
+                let wanted = detail.to_lowercase();
+                let mut targets = recipient.targets.iter();
+                targets.any(|target| target.folder.as_str().to_lowercase() != wanted)
+            })
+        }
+        // A word without a domain, or no address at all, is that everywhere.
+        Err(RecipientError::Unknown) => Address::parse(as_given).is_ok(),
+        Err(RecipientError::Refused(_) | RecipientError::OverQuota) => true,
+        Err(
+            RecipientError::NoPostmaster | RecipientError::Deferred | RecipientError::Unavailable,
+        ) => false,
+    }
+}
+
 /// RFC 5321 §4.5.1: this word alone is an address everywhere, in any case.
 const POSTMASTER: &str = "postmaster";
 
 impl Service {
+    /// A sender that is told *no* gives up, and mail that lands in the wrong mailbox stays there: so what this node does not
+    /// find is looked for again once it shows all that was acknowledged. What it does find is taken as it is: the fold
+    /// has the last word on it.
+    pub(crate) async fn current_recipient(
+        &self,
+        as_given: &str,
+    ) -> Result<Recipient, RecipientError> {
+        let found = self.recipient(as_given);
+        if !is_denial(as_given, &found) {
+            return found;
+        }
+        self.confirm(ShardId::CONTROL).await?;
+        for shard in self.shards_of(as_given)? {
+            self.confirm(shard).await?;
+        }
+        self.recipient(as_given)
+    }
+
+    async fn confirm(&self, shard: ShardId) -> Result<(), RecipientError> {
+        match self.refresh(shard).await {
+            Ok(Freshness::Current) => Ok(()),
+            Ok(Freshness::Stale { .. }) | Err(_) => Err(RecipientError::Unavailable),
+        }
+    }
+
+    /// Where the accounts have their mailboxes that the address names, as this node knows them.
+    fn shards_of(&self, as_given: &str) -> Result<BTreeSet<ShardId>, RecipientError> {
+        let control = self.control().map_err(|_| RecipientError::Unavailable)?;
+        let Ok(address) = Address::parse(as_given) else {
+            return Ok(BTreeSet::new());
+        };
+        let found = decide(&control, &address).map_err(unavailable)?;
+        let targets = found.map_or_else(Vec::new, |(row, _)| row.targets);
+        let mut shards = BTreeSet::new();
+        for (account, _) in targets {
+            let row = read::directory_account(&control, account).map_err(unavailable)?;
+            shards.extend(row.map(|row| ShardId(row.shard)));
+        }
+        Ok(shards)
+    }
+
     pub(crate) fn recipient(&self, as_given: &str) -> Result<Recipient, RecipientError> {
         let control = self.control().map_err(|_| RecipientError::Unavailable)?;
         let (row, detail) = if as_given.eq_ignore_ascii_case(POSTMASTER) {

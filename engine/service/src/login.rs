@@ -4,11 +4,12 @@ use crate::limits::{
     LOGINS_CACHED_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHECKS_MAX, PASSWORD_WAIT_MAX, REHASHES_MAX,
 };
 use crate::password::{self, equal};
-use crate::{AccountState, LoginError, Peer, Principal, Service};
+use crate::{AccountState, Freshness, LoginError, Peer, Principal, Service};
 use engine_domain::read;
 use engine_domain::read::DirectoryAccount;
 use engine_types::{AccountId, Address};
 use parking_lot::Mutex;
+use raft_api::ShardId;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -122,7 +123,7 @@ impl Service {
         password: &str,
         acts_for: Option<&str>,
     ) -> Result<Principal, LoginError> {
-        let mut result = self.check_password(peer, name, password).await;
+        let mut result = self.check_current(peer, name, password).await;
         if let (Ok(who), Some(other)) = (&result, acts_for)
             && !self.names(who.account, other)
         {
@@ -141,6 +142,28 @@ impl Service {
             }
         }
         result
+    }
+
+    /// What this node does not know, it may only not know yet: a failure is told once it shows all that was acknowledged.
+    /// Where no majority answers it is *unavailable*, whatever the name: no oracle.
+    async fn check_current(
+        &self,
+        peer: &Peer,
+        name: &str,
+        password: &str,
+    ) -> Result<Principal, LoginError> {
+        let before = self.login_row(name)?;
+        let first = self.check_password(peer, name, password).await;
+        if first != Err(LoginError::Failed) || Address::parse(name).is_err() {
+            return first;
+        }
+        let is_current = matches!(self.refresh(ShardId::CONTROL).await, Ok(Freshness::Current));
+        let now = self.login_row(name)?;
+        match (is_current, now == before) {
+            (_, false) => self.check_password(peer, name, password).await,
+            (true, true) => first,
+            (false, true) => Err(LoginError::Unavailable),
+        }
     }
 
     fn names(&self, account: AccountId, name: &str) -> bool {

@@ -105,7 +105,7 @@ impl Mail for Service {
     }
 
     async fn resolve_recipient(&self, address: &str) -> Result<Recipient, RecipientError> {
-        self.recipient(address)
+        self.current_recipient(address).await
     }
 
     async fn deliver(&self, peer: &Peer, delivery: Delivery) -> Vec<Delivered> {

@@ -129,3 +129,21 @@ async fn a_replacement_does_not_undo_a_change() {
     let old = service.login(&peer(), dora, "demo").await;
     assert_eq!(old, Err(LoginError::Failed));
 }
+
+/// A password that was changed elsewhere a moment ago is not called wrong by a node that cannot ask.
+#[tokio::test]
+async fn a_failure_that_cannot_be_confirmed_is_none() {
+    let solo = Solo::new();
+    let service = testkit::solo_service_on(&solo);
+    foreign_dora(&service).await;
+    for (trouble, expect) in [
+        (Trouble::NoQuorum, LoginError::Unavailable),
+        (Trouble::None, LoginError::Failed),
+    ] {
+        solo.set_trouble(ShardId::CONTROL, trouble);
+        for name in ["dora@example.org", "nobody@example.org"] {
+            let failed = service.login(&peer(), name, "wrong").await;
+            assert_eq!(failed, Err(expect.clone()), "{name}");
+        }
+    }
+}

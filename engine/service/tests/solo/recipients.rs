@@ -225,3 +225,34 @@ async fn postmaster_without_a_domain() {
     let detail = service.resolve_recipient("postmaster+x").await;
     assert_eq!(detail, Err(RecipientError::Unknown));
 }
+
+/// Nobody is told *no* by a node that may only not know it yet.
+#[tokio::test]
+async fn what_cannot_be_confirmed_is_not_denied() {
+    let solo = Solo::new();
+    let service = testkit::solo_service_on(&solo);
+    let alice = "alice@example.org";
+    let shard = ShardId(service.accounts(alice).await.unwrap()[0].shard);
+    let check = async |address: &str, expect: &str| {
+        let shown = match service.resolve_recipient(address).await {
+            Ok(recipient) => shown(&recipient),
+            Err(error) => format!("{error:?}"),
+        };
+        assert_eq!(shown, expect, "{address}");
+    };
+    let known = "alice@example.org INBOX";
+    for (trouble, none, detail) in [
+        (ShardId::CONTROL, "Unavailable", "Unavailable"),
+        (shard, "Unknown", "Unavailable"),
+    ] {
+        solo.set_trouble(trouble, Trouble::NoQuorum);
+        check(alice, known).await;
+        check("alice+sent@example.org", "alice@example.org Sent").await;
+        check("nobody@example.org", none).await;
+        check("alice+none@example.org", detail).await;
+        check("no address", "Unknown").await;
+        solo.set_trouble(trouble, Trouble::None);
+        check("nobody@example.org", "Unknown").await;
+        check("alice+none@example.org", known).await;
+    }
+}
