@@ -133,6 +133,7 @@ impl Group for SoloGroup {
                 role: Role::Leader,
                 durable: folded,
                 applied: folded,
+                clock_ahead_ms: None,
                 last_contact_ms: Some(0),
             }],
         }

@@ -38,9 +38,10 @@ impl Tries {
                 self.may_come_to_be = true;
                 return self.wait("the outcome is not known yet");
             }
-            ProposeError::Refused(Refused::DiskFull) => Refusal::Unavailable("the disk is full"),
+            // Such a leader hands over, where another node is fit.
+            ProposeError::Refused(Refused::DiskFull) => return self.wait("the disk is full"),
             ProposeError::Refused(Refused::ClockSkew) => {
-                Refusal::Unavailable("the leader's clock is off")
+                return self.wait("the leader's clock is off");
             }
             ProposeError::Refused(Refused::Malformed) => {
                 Refusal::Invalid("the leader does not take this change".to_owned())

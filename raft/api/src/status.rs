@@ -48,6 +48,8 @@ pub struct MemberStatus {
     /// Folded on that node.
     pub applied: Option<LogIndex>,
     pub last_contact_ms: Option<u64>,
+    /// On the leader: how far its clock is ahead of the leader's, in milliseconds.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -116,6 +116,9 @@ impl RaftGroup {
         if !is_open {
             return Err(ProposeError::SiteGateClosed);
         }
+        if self.clock_is_off() {
+            return Err(Refused::ClockSkew.into());
+        }
         let payload = self.shared.machine.admit(command)?;
         if payload.len() > MAX_PAYLOAD_BYTES.min(self.shared.journal.max_payload_bytes()) {
             return Err(Refused::Malformed.into());
@@ -149,6 +152,12 @@ impl RaftGroup {
             }),
             Ok(Some(Err(_)) | None) | Err(_) => Err(ProposeError::Unknown),
         }
+    }
+
+    /// A leader whose clock a majority contradicts would stamp times that no later leader could go back from.
+    fn clock_is_off(&self) -> bool {
+        let clocks = &self.shared.clocks;
+        clocks.differ() && clocks.is_off(self.raft.voter_ids().map(NodeId))
     }
 
     /// On the leader, of an entry that is acknowledged.

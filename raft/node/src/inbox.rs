@@ -131,6 +131,7 @@ impl Inbox {
         let answer = group.raft.append_entries(request).await.map_err(text)?;
         Ok(wire::bytes(&WireAppendAnswer {
             full: journal.is_full(),
+            clock_ms: group.shared.wall_ms(),
             ..wire::append_answer_out(&answer)
         }))
     }

@@ -6,6 +6,7 @@
 
 mod admission;
 mod change;
+mod clocks;
 mod error;
 mod fold;
 mod gate;

@@ -105,3 +105,6 @@ pub const REPAIR_PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A read of consensus that meets a rotten entry waits for its replacement: 10 s in all, time for a peer that is slow.
 pub const MENDED_READ_TRIES: u32 = 200;
 pub const MENDED_READ_PAUSE: Duration = Duration::from_millis(50);
+
+/// Clocks that differ by more are off (design §3): log time follows the leaders', and never goes back.
+pub const CLOCK_OFF_MAX_MS: u64 = 60_000;

@@ -92,6 +92,9 @@ impl Client {
         let answer = self.ask(self.class, kind::APPEND, body, option).await?;
         let answer = WireAppendAnswer::decode(answer).map_err(|error| malformed(error.into()))?;
         self.shared.set_full(self.target, answer.full);
+        self.shared
+            .clocks
+            .note(self.target, answer.clock_ms, self.shared.wall_ms());
         match answer.result {
             // openraft then backs off.
             NO_ROOM => Err(RPCError::Unreachable(Unreachable::new(&DiskFull))),

@@ -30,8 +30,8 @@ pub(crate) fn preferred<'a>(
     candidates.get(at).copied()
 }
 
-/// The member to hand leadership to now: the preferred one. With our own disk full, any that has room: a leader without room
-/// refuses all changes.
+/// The member to hand leadership to now: the preferred one. With our own disk full, or our clock off, any that is fit: we would
+/// refuse all changes.
 fn successor(shared: &Shared, metrics: &Metrics) -> Option<NodeId> {
     if !metrics.state.is_leader() {
         return None;
@@ -48,10 +48,16 @@ fn successor(shared: &Shared, metrics: &Metrics) -> Option<NodeId> {
         *to != shared.own && !full.contains(to) && is_close(metrics, *to).unwrap_or(false)
     };
     let wanted = preferred(voters(), shared.shard).filter(is_fit);
-    match shared.journal.is_full() {
+    match is_unfit(shared, metrics) {
         true => wanted.or_else(|| voters().map(|(id, _)| id).find(is_fit)),
         false => wanted,
     }
+}
+
+/// We would refuse all changes.
+fn is_unfit(shared: &Shared, metrics: &Metrics) -> bool {
+    let voters = metrics.membership_config.membership().voter_ids();
+    shared.journal.is_full() || shared.clocks.is_off(voters.map(NodeId))
 }
 
 /// Whether it was heard from, and has nearly all of the log.
@@ -73,7 +79,8 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
             .held_until
             .lock()
             .is_some_and(|until| Instant::now() < until);
-        if is_held {
+        let is_unfit = is_unfit(&shared, &raft.metrics().borrow_watched());
+        if is_held && !is_unfit {
             continue;
         }
         if shared.journal.is_full() {

@@ -3,6 +3,7 @@
 //! FOLD-1: `folded` ≤ `mark` ≤ `handed`: nothing is folded that is not committed here and covered by the mark.
 //! FOLD-2: a proposal's responder is queued before its position is handed over, so the fold finds it.
 
+use crate::clocks::Clocks;
 use crate::fold::FoldQueue;
 use crate::mode::{Leases, ModeNow};
 use crate::snapshot_in::Receiving;
@@ -16,7 +17,7 @@ use raft_log::Journal;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -47,7 +48,7 @@ pub(crate) struct Shared {
     pub memberships: Mutex<VecDeque<RaftStoredMembership>>,
     /// The nodes of the newest membership that was handed over.
     pub members: watch::Sender<Vec<NodeInfo>>,
-    /// For what humans read; never for a decision.
+    /// For what humans read, and to refuse what would be stamped wrongly; safety never rests on it.
     pub wall_clock: fn() -> SystemTime,
     /// What the cluster is founded with; later the log says what the operator wants.
     pub founding_policy: OnSiteLoss,
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub carried: Mutex<BTreeMap<NodeId, LogIndex>>,
     /// On a leader: members whose disk takes no entries now.
     pub full: Mutex<BTreeSet<NodeId>>,
+    /// On a leader: what the others' clocks say.
+    pub clocks: Clocks,
     /// Snapshots that are being fetched from us, by their number.
     pub sending: Mutex<HashMap<u64, Arc<dyn SnapshotSource>>>,
     /// The snapshot that we are fetching.
@@ -96,6 +99,11 @@ impl Shared {
     pub fn fail(&self, reason: String) {
         tracing::error!(shard = %self.shard, reason, "the group stops");
         self.failed.send_replace(Some(reason));
+    }
+
+    pub fn wall_ms(&self) -> u64 {
+        let since = (self.wall_clock)().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_millis() as u64)
     }
 
     pub fn set_full(&self, node: NodeId, full: bool) {

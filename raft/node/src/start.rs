@@ -4,6 +4,7 @@
 //! START-2: views that are behind the journal's checkpoint are installed from it, and all that was purged from Raft's
 //! log is folded, before consensus starts: it could not give these entries again.
 
+use crate::clocks::Clocks;
 use crate::error::NodeError;
 use crate::fold::{self, FoldQueue};
 use crate::mode::{self, ModeNow};
@@ -12,7 +13,9 @@ use crate::shared::Shared;
 use crate::types::{RaftStoredMembership, to_raft};
 use crate::wire;
 use parking_lot::Mutex;
-use raft_api::{EntriesError, LogId, LogIndex, NodeId, OnSiteLoss, ShardId, StateMachine};
+use raft_api::{
+    EntriesError, LogId, LogIndex, NodeId, OnSiteLoss, ShardId, SiteName, StateMachine,
+};
 use raft_log::{EntryKind, FlushDone, Journal};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,6 +26,7 @@ use tokio::sync::{oneshot, watch};
 #[derive(Clone)]
 pub(crate) struct Opening {
     id: NodeId,
+    site: SiteName,
     pub journal: Journal,
     wall_clock: fn() -> SystemTime,
     on_site_loss: OnSiteLoss,
@@ -34,6 +38,7 @@ impl Opening {
     pub fn of(config: &NodeConfig) -> Opening {
         Opening {
             id: config.id,
+            site: config.site.clone(),
             journal: config.journal.clone(),
             wall_clock: config.wall_clock,
             on_site_loss: config.on_site_loss,
@@ -98,6 +103,7 @@ pub(crate) async fn open_with(
         held_until: Mutex::default(),
         carried: Mutex::default(),
         full: Mutex::default(),
+        clocks: Clocks::default(),
         sending: Mutex::default(),
         receiving: Mutex::default(),
         failed: watch::Sender::new(None),
@@ -112,7 +118,31 @@ pub(crate) async fn open_with(
         shared.memberships.lock().extend(membership);
     }
     shared.tell_members();
+    check_site(&shared, config)?;
     Ok(shared)
+}
+
+/// START-3: a node counts for the site that the others agreed on, or not at all.
+fn check_site(shared: &Shared, config: &Opening) -> Result<(), NodeError> {
+    let shard = shared.shard;
+    let Some(last) = shared.journal.log_state(shard).last else {
+        return Ok(());
+    };
+    let newest = membership_at(&shared.journal, shard, last.index);
+    let newest = newest.map_err(|error| NodeError::Journal {
+        shard,
+        detail: error.to_string(),
+    })?;
+    let own = newest
+        .as_ref()
+        .and_then(|stored| stored.membership().get_node(&config.id.0));
+    match own {
+        Some(own) if own.site != config.site => Err(NodeError::AnotherSite {
+            configured: config.site.clone(),
+            agreed: own.site.clone(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The state machine is rebuilt from the journal's checkpoint if it is behind it; Raft's log then begins behind it.

@@ -36,6 +36,7 @@ pub(crate) fn of(shared: &Shared, metrics: &Metrics) -> GroupStatus {
             },
             durable: durable.upto,
             applied: is_own.then(|| *shared.folded.borrow()).flatten(),
+            clock_ahead_ms: shared.clocks.ahead(NodeId(*id)).filter(|_| is_leader),
             last_contact_ms: if is_own { Some(0) } else { last_contact(*id) },
         }
     });

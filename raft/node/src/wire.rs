@@ -133,6 +133,9 @@ pub(crate) struct WireAppendAnswer {
     /// The follower's disk takes no entries now.
     #[prost(bool, tag = "4")]
     pub full: bool,
+    /// The follower's wall clock, in Unix milliseconds; 0: not told.
+    #[prost(uint64, tag = "5")]
+    pub clock_ms: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -589,6 +592,7 @@ pub(crate) fn append_answer_out(answer: &AppendEntriesResponse<TypeConfig>) -> W
         matching,
         vote,
         full: false,
+        clock_ms: 0,
     }
 }
 

@@ -92,6 +92,7 @@ fn append() {
     check(heartbeat, "0a06080310011801");
     let answer = |result, matching, vote| WireAppendAnswer {
         full: false,
+        clock_ms: 0,
         result,
         matching,
         vote,

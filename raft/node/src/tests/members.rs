@@ -1,5 +1,5 @@
 use super::{Cluster, command};
-use crate::{Change, ChangeError};
+use crate::{Change, ChangeError, NodeError};
 use raft_api::{Group, NodeId, SiteName};
 
 impl Cluster {
@@ -159,6 +159,27 @@ async fn leadership_moves_where_it_is_told_to() {
         assert_eq!(cluster.leader(&[0, 1, 2]).await, to);
         cluster.propose_soon(to, "led").await;
     }
+    for node in 0..3 {
+        cluster.stop(node).await;
+    }
+}
+
+/// A configuration that was carried to another place: durability would count for the wrong site.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_under_another_site_does_not_start() {
+    let mut cluster = Cluster::running(&["a", "a", "b"]).await;
+    cluster.propose_soon(2, "first").await;
+    cluster.stop(2).await;
+    cluster.members[2].site = SiteName::new("c");
+    let refused = cluster.try_start(2).await.unwrap_err();
+    let expect = NodeError::AnotherSite {
+        configured: SiteName::new("c"),
+        agreed: SiteName::new("b"),
+    };
+    assert_eq!(refused, expect);
+    cluster.members[2].site = SiteName::new("b");
+    cluster.start(2).await;
+    cluster.propose_soon(2, "second").await;
     for node in 0..3 {
         cluster.stop(node).await;
     }

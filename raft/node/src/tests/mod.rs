@@ -172,6 +172,8 @@ struct Cluster {
     founders: usize,
     log: LogKeeping,
     policy: OnSiteLoss,
+    /// This node's clock is an hour ahead.
+    hour_ahead: Option<usize>,
     journal: Options,
     twin: Option<Twin>,
 }
@@ -186,6 +188,7 @@ impl Cluster {
             founders: sites.len(),
             log: LogKeeping::default(),
             policy: OnSiteLoss::Strict,
+            hour_ahead: None,
             journal: Options {
                 segment_bytes: 16 << 20,
                 reserve_bytes: 1 << 20,
@@ -252,7 +255,10 @@ impl Cluster {
             shards: vec![SHARD],
             journal: journal.clone(),
             peers: peers(member.id, listener, self.members[..self.founders].to_vec()),
-            wall_clock: || std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            wall_clock: match self.hour_ahead == Some(node) {
+                true => || std::time::UNIX_EPOCH + Duration::from_secs(1_800_003_600),
+                false => || std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            },
             on_site_loss: self.policy,
             log: self.log,
             twin: self.twin,

@@ -1,7 +1,8 @@
 use super::{Cluster, command};
+use crate::change::Change;
 use crate::limits::MAX_PAYLOAD_BYTES;
 use bytes::Bytes;
-use raft_api::{Group, ProposeError};
+use raft_api::{Group, ProposeError, Refused};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -192,6 +193,41 @@ async fn a_leader_with_a_full_disk_hands_over() {
     }
     let failed = cluster.group(leader).shared.failed.borrow().clone();
     assert_eq!(failed, None);
+    drop(group);
+    for node in 0..3 {
+        cluster.stop(node).await;
+    }
+}
+
+/// Log time follows the leader's clock and never goes back: so whoever is an hour off does not stamp anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_clock_is_off_refuses_and_hands_over() {
+    let mut cluster = Cluster::new(&["a", "a", "b"]).await;
+    cluster.hour_ahead = Some(0);
+    for node in 0..3 {
+        cluster.start(node).await;
+    }
+    cluster.leader(&[0, 1, 2]).await;
+    let first = cluster.members[0].id;
+    while cluster
+        .group(1)
+        .change(Change::Transfer(first))
+        .await
+        .is_err()
+    {
+        tokio::task::yield_now().await;
+    }
+    let group = cluster.group(0);
+    let refused = loop {
+        match group.propose(command("stamped")).await {
+            Err(ProposeError::Refused(refused)) => break refused,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(refused, Refused::ClockSkew);
+    let moved = |m: &crate::types::Metrics| m.current_leader.is_some_and(|now| now != 1);
+    cluster.wait(0, "another leader", moved).await;
+    cluster.propose_soon(0, "by another one").await;
     drop(group);
     for node in 0..3 {
         cluster.stop(node).await;
