@@ -71,3 +71,6 @@ pub const DISK_THREADS: usize = 8;
 
 /// A flush takes up to so many milliseconds: enough for something to be unflushed at any moment.
 pub const FLUSH_MS_MAX: u64 = 12;
+
+/// So long after the last fault two sites are in sync, each with its lease, unless something is wrong.
+pub const QUIET_MIN: Duration = Duration::from_secs(8);

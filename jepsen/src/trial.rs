@@ -6,7 +6,9 @@ use crate::clients::imap;
 use crate::clients::work::{Client, Shared, message};
 use crate::cluster::{Cluster, Options};
 use crate::history::{Fault, Place, Recorder};
-use crate::limits::{BOX_MESSAGES, CONVERGE_MAX, LAST_TRIES, REGISTERS, START_MAX, WATCH_EVERY};
+use crate::limits::{
+    BOX_MESSAGES, CONVERGE_MAX, LAST_TRIES, QUIET_MIN, REGISTERS, START_MAX, WATCH_EVERY,
+};
 use crate::nemesis::{self, Nemesis, Planned, Scene};
 use crate::stop::Stop;
 use crate::watch::{Seen, Watch};
@@ -167,12 +169,14 @@ impl Trouble<'_> {
     /// All that is planned, until `time` is over; then everything is healed.
     fn make(&mut self, schedule: Vec<Planned>, time: Duration) -> Result<()> {
         let end = Instant::now() + time;
+        let mut quiet_since = Instant::now();
         for planned in schedule {
             self.wait(planned.wait)?;
             let mut begun = Vec::new();
             for nemesis in &planned.nemeses {
                 let fault = self.begin(nemesis)?;
-                let is_only = planned.nemeses.len() == 1;
+                // A link that was slow a moment ago may have kept the other site from its lease.
+                let is_only = planned.nemeses.len() == 1 && quiet_since.elapsed() > QUIET_MIN;
                 let was_in_sync = is_only && fault.was_in_sync;
                 begun.push(Fault {
                     was_in_sync,
@@ -182,6 +186,7 @@ impl Trouble<'_> {
             self.wait(planned.hold)?;
             let end_ns = self.recorder.now_ns();
             self.cluster.heal()?;
+            quiet_since = Instant::now();
             self.faults
                 .extend(begun.into_iter().map(|fault| Fault { end_ns, ..fault }));
             if Instant::now() > end {

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use crate::site_loss::SiteLoss;
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -87,34 +89,6 @@ pub struct ClusterConfig {
     pub key: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum SiteLoss {
-    /// They are refused.
-    Strict,
-    /// They go on, acknowledged by one site, and health says so.
-    #[default]
-    Degrade,
-}
-
-impl SiteLoss {
-    pub fn name(self) -> &'static str {
-        match self {
-            SiteLoss::Strict => "strict",
-            SiteLoss::Degrade => "degrade",
-        }
-    }
-}
-
-impl From<SiteLoss> for raft_api::OnSiteLoss {
-    fn from(site_loss: SiteLoss) -> raft_api::OnSiteLoss {
-        match site_loss {
-            SiteLoss::Strict => raft_api::OnSiteLoss::Strict,
-            SiteLoss::Degrade => raft_api::OnSiteLoss::Degrade,
-        }
-    }
-}
-
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemberConfig {
@@ -156,6 +130,8 @@ pub struct LimitsConfig {
     pub quota_tempfail: bool,
     /// Octets that the journal keeps free for votes and repairs.
     pub journal_reserve_bytes: u64,
+    /// With less than this left on the data's file system a node counts as full, so that its views can still be written.
+    pub disk_keep_free_bytes: u64,
     /// Entries of each shard that stay in Raft's log: a member that is further behind gets a snapshot.
     pub raft_log_entries_kept: u64,
 }
@@ -208,6 +184,7 @@ impl Default for LimitsConfig {
             message_bytes_max: 50 << 20,
             quota_tempfail: false,
             journal_reserve_bytes: 256 << 20,
+            disk_keep_free_bytes: 256 << 20,
             raft_log_entries_kept: raft_node::LogKeeping::default().keep,
         }
     }
@@ -217,7 +194,7 @@ impl Default for LimitsConfig {
 const OUTCOME_BYTES_LEAST: u64 = 16 << 20;
 
 /// All keys, for "did you mean".
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 35] = [
     "node",
     "id",
     "site",
@@ -251,6 +228,7 @@ const KEYS: [&str; 34] = [
     "message_bytes_max",
     "quota_tempfail",
     "journal_reserve_bytes",
+    "disk_keep_free_bytes",
     "raft_log_entries_kept",
 ];
 

@@ -28,6 +28,7 @@ mod receipt;
 mod recover_site;
 mod salvage;
 mod serve;
+mod site_loss;
 mod status;
 mod trace;
 #[cfg(feature = "twins")]

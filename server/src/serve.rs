@@ -224,6 +224,7 @@ fn open_journal(config: &Config, data: &Path, cluster: [u8; 16]) -> Result<Journ
     };
     let options = Options {
         reserve_bytes: config.limits.journal_reserve_bytes,
+        keep_free_bytes: config.limits.disk_keep_free_bytes,
         ..Options::default()
     };
     let (journal, recovery) = Journal::open(Arc::new(RealDisk), &dir, identity, options)

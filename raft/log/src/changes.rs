@@ -92,7 +92,7 @@ impl Journal {
         self.shared().state.lock().space.full
     }
 
-    /// A spare segment is made if there is none; may block. False: the disk is still full.
+    /// A spare segment is made if there is none; may block. False: the disk is full, or nearly (`keep_free_bytes`).
     pub fn look_for_room(&self) -> Result<bool, JournalBroken> {
         self.shared()
             .allocate(|state| !state.space.spares.is_empty())

@@ -17,6 +17,8 @@ pub trait Disk: Send + Sync + 'static {
     fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     fn remove(&self, path: &Path) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// What others may still take of the file system that `dir` is on.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// Makes created, removed and renamed names durable.
     fn flush_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes an exclusive lock that ends with the value or the process. `WouldBlock`: another one has it.

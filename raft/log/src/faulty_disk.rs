@@ -469,6 +469,10 @@ impl Disk for FaultyDisk {
         Ok(())
     }
 
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(self.state()?.free_bytes)
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let state = self.state()?;
         if !state.dirs.contains(dir) {

@@ -20,6 +20,9 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Preallocated and set aside: votes, truncations and purges go on from it when the disk is full.
     pub reserve_bytes: u64,
+    /// With less than this left on the file system, no segment is made: views, logs and whoever else is there go on, and so
+    /// does the journal within the segments that it has.
+    pub keep_free_bytes: u64,
     /// The longest that a batch is held back to gather more appends.
     pub gather: Duration,
     /// Appends are gathered only while at least this many are queued or expected (`Journal::expect_append`).
@@ -41,6 +44,7 @@ impl Default for Options {
         Options {
             segment_bytes: 64 << 20,
             reserve_bytes: 256 << 20,
+            keep_free_bytes: 0,
             gather: Duration::from_millis(2),
             gather_min_in_flight: 20,
             cache_bytes: 32 << 20,

@@ -99,6 +99,7 @@ pub(crate) struct Allocator {
     pub identity: Identity,
     pub segment_bytes: u64,
     pub reserve_bytes: u64,
+    pub keep_free_bytes: u64,
 }
 
 /// `None`: the disk is full; nothing is left behind.
@@ -117,7 +118,14 @@ impl Allocator {
             identity,
             segment_bytes: options.segment_bytes,
             reserve_bytes: options.reserve_bytes,
+            keep_free_bytes: options.keep_free_bytes,
         }
+    }
+
+    /// Whether the file system has less left than is to be left to others. Where it cannot be asked, allocation tells.
+    pub fn is_low(&self) -> bool {
+        let free = self.disk.free_bytes(&self.dir);
+        free.is_ok_and(|free| free < self.keep_free_bytes)
     }
 
     /// Sizes of the reserve's files, each of which can become a segment.

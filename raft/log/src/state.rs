@@ -278,6 +278,9 @@ impl Shared {
         allocator: &Allocator,
         enough: impl Fn(&State) -> bool,
     ) -> Result<bool, JournalBroken> {
+        if allocator.is_low() {
+            return Ok(false);
+        }
         let have = self.state.lock().space.reserve.clone();
         for (number, bytes) in allocator.reserve_sizes().into_iter().enumerate() {
             let name = crate::space::reserve_name(number);

@@ -83,8 +83,8 @@ pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
         if is_held && !is_unfit {
             continue;
         }
-        if shared.journal.is_full() {
-            // Somebody has to notice that there is room again, also where nothing is proposed.
+        if shared.shard == ShardId::CONTROL || shared.journal.is_full() {
+            // Somebody has to notice that the disk fills, or that there is room again, also where nothing is proposed.
             let journal = shared.journal.clone();
             let _ = off_thread::run(move || journal.look_for_room()).await;
         }

@@ -11,6 +11,7 @@ mod cluster;
 mod ending;
 mod faults;
 mod founding;
+mod inject;
 mod mail;
 mod net;
 mod node;

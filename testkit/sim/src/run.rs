@@ -38,6 +38,9 @@ pub struct Report {
     pub simulated: Duration,
 }
 
+/// The last entry of each shard on stable storage.
+pub type Flushed = BTreeMap<ShardId, LogIndex>;
+
 /// An acknowledgement reaches its client within this.
 const ON_ITS_WAY_MAX: Duration = Duration::from_secs(2);
 
@@ -59,9 +62,9 @@ pub struct Run {
     pub access: Mutex<Vec<Option<Access>>>,
     pub sites: Vec<usize>,
     /// What nodes that are down have on stable storage.
-    pub flushed: Mutex<Vec<BTreeMap<ShardId, LogIndex>>>,
+    pub flushed: Mutex<Vec<Flushed>>,
     /// What disks had that are lost for good, by place, and since when.
-    pub lost: Mutex<BTreeMap<usize, (Duration, BTreeMap<ShardId, LogIndex>)>>,
+    pub lost: Mutex<BTreeMap<usize, (Duration, Flushed)>>,
     /// What was asked for last.
     pub policy: Mutex<OnSiteLoss>,
     pub was_degrade: AtomicBool,

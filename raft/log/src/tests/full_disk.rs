@@ -1,6 +1,6 @@
 //! A full disk shows before anything is written: entries are refused by name, votes, truncations and purges go on.
 
-use super::model::{close, ignore, observe, open, settle, small};
+use super::model::{DIR, close, identity, ignore, observe, open, settle, small};
 use crate::faulty_disk::{Chance, FaultyDisk};
 use crate::{
     AppendError, CheckpointPart, EntryKind, Journal, NewEntry, OpenError, Options, Writer,
@@ -198,4 +198,26 @@ fn what_is_accepted_has_room() {
         );
         assert_eq!(observe(&journal), model, "seed {seed}");
     }
+}
+
+/// Before nothing is left at all: what is set aside for others is not taken.
+#[test]
+fn a_disk_that_is_nearly_full_counts_as_full() {
+    let disk = FaultyDisk::default();
+    let options = Options {
+        keep_free_bytes: 1 << 20,
+        ..small()
+    };
+    let open = || {
+        let disk = Arc::new(disk.clone());
+        Journal::open_stepped(disk, Path::new(DIR), identity(), options.clone())
+    };
+    let (journal, writer, _) = open().unwrap();
+    assert!(journal.look_for_room().unwrap() && !journal.is_full());
+    disk.set_free_bytes((1 << 20) - 1);
+    assert!(!journal.look_for_room().unwrap() && journal.is_full());
+    assert!(journal.has_room(1_000).unwrap(), "what it has is its own");
+    disk.set_free_bytes(64 << 20);
+    assert!(journal.look_for_room().unwrap() && !journal.is_full());
+    close(journal, writer);
 }
