@@ -90,7 +90,10 @@ fn jump_mailboxes(
                 record.uid_validity = account.last_uid_validity;
             }
         }
-        record.lost_after = record.highest_mod_seq;
+        // A second recovery: what lies between the two ranges is then taken for lost too, and costs one look more.
+        if record.lost_upto == 0 {
+            record.lost_after = record.highest_mod_seq;
+        }
         record.lost_upto = account.mod_seq;
         record.highest_mod_seq = account.mod_seq;
         rows.put(key, record.encode_to_vec());

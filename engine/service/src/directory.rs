@@ -35,27 +35,6 @@ fn decide(
     Ok(read::address(rows, CATCH_ALL, domain)?.map(|row| (row, None)))
 }
 
-/// Whether a node that lags behind might have said the same of what exists.
-fn is_denial(as_given: &str, found: &Result<Recipient, RecipientError>) -> bool {
-    match found {
-        Ok(recipient) => {
-            let address = Address::parse(as_given).ok();
-            let detail = address.as_ref().and_then(Address::split_detail);
-            detail.is_some_and(|(_, detail)| {
-                let wanted = detail.to_lowercase();
-                let mut targets = recipient.targets.iter();
-                targets.any(|target| target.folder.as_str().to_lowercase() != wanted)
-            })
-        }
-        // A word without a domain, or no address at all, is that everywhere.
-        Err(RecipientError::Unknown) => Address::parse(as_given).is_ok(),
-        Err(RecipientError::Refused(_) | RecipientError::OverQuota) => true,
-        Err(
-            RecipientError::NoPostmaster | RecipientError::Deferred | RecipientError::Unavailable,
-        ) => false,
-    }
-}
-
 /// RFC 5321 §4.5.1: this word alone is an address everywhere, in any case.
 const POSTMASTER: &str = "postmaster";
 
@@ -68,7 +47,7 @@ impl Service {
         as_given: &str,
     ) -> Result<Recipient, RecipientError> {
         let found = self.recipient(as_given);
-        if !is_denial(as_given, &found) {
+        if !self.is_denial(as_given, &found)? {
             return found;
         }
         self.confirm(ShardId::CONTROL).await?;
@@ -76,6 +55,34 @@ impl Service {
             self.confirm(shard).await?;
         }
         self.recipient(as_given)
+    }
+
+    /// Whether a node that lags behind might say the same where another answer is right. Only an address's own row is beyond
+    /// doubt: a catch-all, or the address without its detail, may stand in for one that is not here yet.
+    fn is_denial(
+        &self,
+        as_given: &str,
+        found: &Result<Recipient, RecipientError>,
+    ) -> Result<bool, RecipientError> {
+        // A word without a domain, or no address at all, is that everywhere.
+        let Ok(address) = Address::parse(as_given) else {
+            return Ok(false);
+        };
+        match found {
+            Ok(_) => {
+                let control = self.control().map_err(|_| RecipientError::Unavailable)?;
+                let own = read::address(&control, address.local(), address.domain().as_str());
+                Ok(own.map_err(unavailable)?.is_none())
+            }
+            Err(
+                RecipientError::Unknown | RecipientError::Refused(_) | RecipientError::OverQuota,
+            ) => Ok(true),
+            Err(
+                RecipientError::NoPostmaster
+                | RecipientError::Deferred
+                | RecipientError::Unavailable,
+            ) => Ok(false),
+        }
     }
 
     async fn confirm(&self, shard: ShardId) -> Result<(), RecipientError> {

@@ -125,7 +125,7 @@ impl Service {
     ) -> Result<Principal, LoginError> {
         let mut result = self.check_current(peer, name, password).await;
         if let (Ok(who), Some(other)) = (&result, acts_for)
-            && !self.names(who.account, other)
+            && !self.names_currently(who.account, other).await
         {
             result = Err(LoginError::Failed);
         }
@@ -154,7 +154,8 @@ impl Service {
     ) -> Result<Principal, LoginError> {
         let before = self.login_row(name)?;
         let first = self.check_password(peer, name, password).await;
-        if first != Err(LoginError::Failed) || Address::parse(name).is_err() {
+        let is_denied = matches!(first, Err(LoginError::Failed | LoginError::Locked));
+        if !is_denied || Address::parse(name).is_err() {
             return first;
         }
         let is_current = matches!(self.refresh(ShardId::CONTROL).await, Ok(Freshness::Current));
@@ -164,6 +165,15 @@ impl Service {
             (true, true) => first,
             (false, true) => Err(LoginError::Unavailable),
         }
+    }
+
+    /// A name that was added a moment ago may not be here yet.
+    async fn names_currently(&self, account: AccountId, name: &str) -> bool {
+        if self.names(account, name) {
+            return true;
+        }
+        let _ = self.refresh(ShardId::CONTROL).await;
+        self.names(account, name)
     }
 
     fn names(&self, account: AccountId, name: &str) -> bool {

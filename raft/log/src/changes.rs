@@ -94,8 +94,7 @@ impl Journal {
 
     /// A spare segment is made if there is none; may block. False: the disk is full, or nearly (`keep_free_bytes`).
     pub fn look_for_room(&self) -> Result<bool, JournalBroken> {
-        self.shared()
-            .allocate(|state| !state.space.spares.is_empty())
+        self.shared().look_for_room()
     }
 
     /// Keeps `vote` as the shard's vote, in two frames of two batches, so that no single rotten byte loses it.

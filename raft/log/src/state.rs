@@ -265,6 +265,15 @@ impl Shared {
         made
     }
 
+    /// As `allocate`, for whoever asks about the disk and needs nothing now.
+    pub fn look_for_room(&self) -> Result<bool, JournalBroken> {
+        if self.allocator.lock().is_low() {
+            self.note_full(true);
+            return Ok(false);
+        }
+        self.allocate(|state| !state.space.spares.is_empty())
+    }
+
     fn note_full(&self, full: bool) {
         let mut state = self.state.lock();
         if full && !state.space.full {
@@ -279,7 +288,8 @@ impl Shared {
         enough: impl Fn(&State) -> bool,
     ) -> Result<bool, JournalBroken> {
         if allocator.is_low() {
-            return Ok(false);
+            // Somebody else may have made just what is asked for.
+            return Ok(enough(&self.state.lock()));
         }
         let have = self.state.lock().space.reserve.clone();
         for (number, bytes) in allocator.reserve_sizes().into_iter().enumerate() {

@@ -23,6 +23,12 @@ impl Clocks {
         self.0.lock().get(&node).copied()
     }
 
+    /// Whether it says about the same as ours, or was not heard from.
+    pub fn agrees(&self, node: NodeId) -> bool {
+        let ahead = self.ahead(node).unwrap_or(0);
+        ahead.unsigned_abs() <= CLOCK_OFF_MAX_MS
+    }
+
     /// Whether anybody's differs by too much. Cheap: asked before each proposal.
     pub fn differ(&self) -> bool {
         let ahead = self.0.lock();

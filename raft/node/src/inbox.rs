@@ -15,7 +15,6 @@ use raft_transport::Handler;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Empty until the groups have started, and again once they have stopped.
 #[derive(Default)]
@@ -23,8 +22,6 @@ pub(crate) struct Inbox {
     pub groups: RwLock<BTreeMap<ShardId, Arc<RaftGroup>>>,
     /// Who answers questions that are not about consensus.
     pub asked: RwLock<Option<Arc<dyn Inbound>>>,
-    /// Payload that is being appended for leaders elsewhere, in all groups.
-    appending: AtomicUsize,
 }
 
 fn text(error: impl Display) -> String {
@@ -56,7 +53,7 @@ impl Handler for Inbox {
             ));
         }
         match kind {
-            kind::APPEND => self.append(&group, body).await,
+            kind::APPEND => append(&group, body).await,
             kind::VOTE => {
                 let request = wire::vote_request_in(body).map_err(text)?;
                 let answer = raft.vote(request).await.map_err(text)?;
@@ -95,7 +92,7 @@ impl Handler for Inbox {
                 Ok(Bytes::new())
             }
             kind::LEASE => {
-                let granted = mode::grant(&group.shared, raft);
+                let granted = mode::grant(&group.shared, raft, from);
                 let length_ms = granted.map_or(0, |length| length.as_millis() as u64);
                 Ok(wire::bytes(&WireLease { length_ms }))
             }
@@ -110,48 +107,28 @@ impl Handler for Inbox {
 /// An answer that the follower gives without asking consensus.
 pub(crate) const NO_ROOM: u32 = 5;
 
-impl Inbox {
-    /// To consensus an append that fails is the end of the shard on this node: so what has no room is not given to it,
-    /// and the leader is told. Votes and heartbeats go on meanwhile.
-    async fn append(&self, group: &RaftGroup, body: Bytes) -> Result<Bytes, String> {
-        let append = WireAppend::decode(body).map_err(text)?;
-        raise(&group.shared.told, append.mark.map(LogIndex));
-        let journal = &group.shared.journal;
-        let commands = append.entries.iter().filter(|e| e.kind == wire::NORMAL);
-        let bytes: usize = commands.map(|entry| entry.payload.len()).sum();
-        let counted = Appending::count(&self.appending, bytes);
-        if bytes > 0 && !journal.has_room(counted.all).map_err(text)? {
-            return Ok(wire::bytes(&WireAppendAnswer {
-                result: NO_ROOM,
-                full: true,
-                ..WireAppendAnswer::default()
-            }));
-        }
-        let request = wire::append_in(append).map_err(text)?;
-        let answer = group.raft.append_entries(request).await.map_err(text)?;
-        Ok(wire::bytes(&WireAppendAnswer {
-            full: journal.is_full(),
-            clock_ms: group.shared.wall_ms(),
-            ..wire::append_answer_out(&answer)
-        }))
+/// To consensus an append that fails is the end of the shard on this node: so what has no room is not given to it,
+/// and the leader is told. Votes and heartbeats go on meanwhile.
+async fn append(group: &RaftGroup, body: Bytes) -> Result<Bytes, String> {
+    let append = WireAppend::decode(body).map_err(text)?;
+    raise(&group.shared.told, append.mark.map(LogIndex));
+    let journal = &group.shared.journal;
+    let commands = append.entries.iter().filter(|e| e.kind == wire::NORMAL);
+    let payloads = commands.map(|entry| entry.payload.len());
+    let is_more = append.entries.iter().any(|e| e.kind == wire::NORMAL);
+    let _counted = group.admission.append(payloads);
+    if is_more && !journal.has_room(group.admission.bytes()).map_err(text)? {
+        return Ok(wire::bytes(&WireAppendAnswer {
+            result: NO_ROOM,
+            full: true,
+            ..WireAppendAnswer::default()
+        }));
     }
-}
-
-struct Appending<'a> {
-    counter: &'a AtomicUsize,
-    own: usize,
-    all: usize,
-}
-
-impl Appending<'_> {
-    fn count(counter: &AtomicUsize, own: usize) -> Appending<'_> {
-        let all = counter.fetch_add(own, Ordering::SeqCst) + own;
-        Appending { counter, own, all }
-    }
-}
-
-impl Drop for Appending<'_> {
-    fn drop(&mut self) {
-        self.counter.fetch_sub(self.own, Ordering::SeqCst);
-    }
+    let request = wire::append_in(append).map_err(text)?;
+    let answer = group.raft.append_entries(request).await.map_err(text)?;
+    Ok(wire::bytes(&WireAppendAnswer {
+        full: journal.is_full(),
+        clock_ms: group.shared.wall_ms(),
+        ..wire::append_answer_out(&answer)
+    }))
 }

@@ -25,8 +25,9 @@ use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
 use prost::Message;
-use raft_api::{LogIndex, Mode, NodeId, OnSiteLoss};
+use raft_api::{LogIndex, Mode, NodeId, OnSiteLoss, SiteName};
 use raft_transport::{Class, Peers};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -153,19 +154,26 @@ impl Leases {
     }
 }
 
-/// Grants a lease: for so long, counted from the asking, nobody degrades.
-pub(crate) fn grant(shared: &Shared, raft: &Raft) -> Option<Duration> {
+/// Grants `asker`'s site a lease: for so long, counted from the asking, nothing is acknowledged that it does not hold. None with
+/// three sites, where two others will do, and none to a site that takes nothing now: it would only hold the other one up.
+pub(crate) fn grant(shared: &Shared, raft: &Raft, asker: NodeId) -> Option<Duration> {
     let metrics = raft.metrics();
     let metrics = metrics.borrow_watched();
     let leads = metrics.state.is_leader() && has_own_term(shared, &metrics);
     if !leads || shared.mode.borrow().mode != Mode::InSync {
         return None;
     }
+    if !gate::has_second_site(shared, &metrics) {
+        return None;
+    }
     // What was acknowledged while catching up may still be on its way.
     let flushed = shared.journal.flushed(shared.shard);
     let members = mark::durables(&metrics, shared.own, flushed.map(|flushed| flushed.index));
-    let members: Vec<mark::Durable> = members.into_iter().map(|(_, durable)| durable).collect();
-    if mark::durable_in_two_sites(&members) < *shared.mark.borrow() {
+    let sites: BTreeSet<&SiteName> = members.iter().map(|(_, member)| &member.site).collect();
+    let (_, asks) = members.iter().find(|(id, _)| *id == asker)?;
+    let of_site = members.iter().filter(|(_, m)| m.site == asks.site);
+    let held = of_site.map(|(_, member)| member.upto).max().flatten();
+    if sites.len() != 2 || held < *shared.mark.borrow() {
         return None;
     }
     // A leader that was deposed without knowing it grants nothing beyond what its last majority allows.
@@ -290,8 +298,11 @@ pub(crate) async fn switch(
         policy == OnSiteLoss::Strict || shared.mode.borrow().policy_in_force(*mark) == policy
     };
     let mut mark = shared.mark.subscribe();
-    let in_force = mark.wait_for(is_in_force).await;
-    in_force.map(|_| ()).map_err(|_| ChangeError::Unknown)
+    let in_force = timeout(CHANGE_TIMEOUT, mark.wait_for(is_in_force)).await;
+    match in_force {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(ChangeError::Unknown),
+    }
 }
 
 /// On a node outside the leader's site: asks for leases, and remembers until when this site is known to be in sync.

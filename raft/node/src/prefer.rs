@@ -44,8 +44,11 @@ fn successor(shared: &Shared, metrics: &Metrics) -> Option<NodeId> {
         })
     };
     let full = shared.full.lock();
+    let is_off = shared.clocks.is_off(membership.voter_ids().map(NodeId));
     let is_fit = |to: &NodeId| {
-        *to != shared.own && !full.contains(to) && is_close(metrics, *to).unwrap_or(false)
+        let has_time = is_off || shared.clocks.agrees(*to);
+        let has_room = !full.contains(to);
+        *to != shared.own && has_room && has_time && is_close(metrics, *to).unwrap_or(false)
     };
     let wanted = preferred(voters(), shared.shard).filter(is_fit);
     match is_unfit(shared, metrics) {

@@ -5,6 +5,8 @@
 //! was acknowledged while two sites were asked for: an acknowledged entry is on one of them, and no leader of a later
 //! term lacks it.
 //! RECOVER-2: nothing that the log holds is dropped. What was not agreed on yet becomes so: its outcome was unknown.
+//! With three sites or more any two will do for an acknowledgement: then no site can call itself complete, and no lease is
+//! granted.
 //! RECOVER-3: a survivor may call itself complete only if its log says that no leader was allowed to go on without it, and
 //! that it votes: a node that is still being added has some beginning of the log, and no more.
 
@@ -38,14 +40,24 @@ pub struct Standing {
     pub members: Vec<NodeInfo>,
     /// Whether the journal's node is one that votes, by its own log.
     pub votes: bool,
-    /// The newest command's payload.
+    /// The payload of the newest command that is known to be agreed on: what is missing came later. A tail that was not
+    /// agreed on proves nothing.
     pub newest_command: Option<Bytes>,
 }
 
 impl Standing {
-    /// RECOVER-3.
+    /// In which the members are.
+    pub fn sites(&self) -> usize {
+        let sites = self.members.iter().map(|member| &member.site);
+        sites.collect::<std::collections::BTreeSet<_>>().len()
+    }
+
+    /// RECOVER-3; with all nodes of the site gathered.
     pub fn is_complete(&self) -> bool {
-        self.votes && self.others_could == OnSiteLoss::Strict && self.mode == Mode::InSync
+        self.sites() <= 2
+            && self.votes
+            && self.others_could == OnSiteLoss::Strict
+            && self.mode == Mode::InSync
     }
 }
 
@@ -71,7 +83,10 @@ pub fn standing(journal: &Journal, shard: ShardId, own: NodeId) -> Result<Standi
             .flat_map(|stored| stored.membership().voter_ids());
         let votes = voters.into_iter().any(|id| id == own.0);
         let members = membership.map_or_else(Vec::new, |stored| members(stored.membership()));
-        let newest = journal.newest_of(EntryKind::Normal, shard, upto)?;
+        let newest = match agreed(journal, shard) {
+            Some(agreed) => journal.newest_of(EntryKind::Normal, shard, agreed.min(upto))?,
+            None => None,
+        };
         Ok(Standing {
             shard,
             last,
@@ -94,6 +109,15 @@ fn members(membership: &RaftMembership) -> Vec<NodeInfo> {
     membership.nodes().map(info).collect()
 }
 
+/// What the journal knows to be agreed on.
+fn agreed(journal: &Journal, shard: ShardId) -> Option<LogIndex> {
+    let log = journal.log_state(shard);
+    let checkpoint = journal.checkpoint(shard).map(|c| c.log_id.index);
+    log.mark
+        .max(checkpoint)
+        .max(log.purged.map(|purged| purged.index))
+}
+
 /// A switch to *strict* counts here only once it is known to be agreed on: before that, others may have acted on the
 /// policy before it. One to *degrade* counts at once.
 fn others_could(
@@ -101,10 +125,7 @@ fn others_could(
     shard: ShardId,
     last: LogIndex,
 ) -> Result<OnSiteLoss, raft_api::EntriesError> {
-    let log = journal.log_state(shard);
-    let checkpoint = journal.checkpoint(shard).map(|c| c.log_id.index);
-    let purged = log.purged.map(|purged| purged.index);
-    let agreed = log.mark.max(checkpoint).max(purged);
+    let agreed = agreed(journal, shard);
     let mut upto = last;
     loop {
         let now = start::mode_at(journal, shard, Some(upto))?;

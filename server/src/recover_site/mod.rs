@@ -60,7 +60,10 @@ pub fn run(args: &ClusterRecoverSite) -> Result<()> {
     let members = members(&survivors, &standings);
     check_members(args, &survivors, &members)?;
     check_votes(&standings, first)?;
-    let verdict = verdict::verdict(&standings, &in_sync);
+    let site = &first.config.node.site;
+    let is_here = |id: &u64| members.get(id).is_some_and(|member| member.site == *site);
+    let is_whole = !args.without.iter().any(is_here);
+    let verdict = verdict::verdict(&standings, &in_sync, is_whole);
     let logs: Vec<Value> = standings
         .iter()
         .filter_map(|standing| Some((standing.shard, standing.last?)))

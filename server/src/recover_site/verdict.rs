@@ -35,15 +35,18 @@ fn stamp(payload: &[u8]) -> UnixMillis {
     UnixMillis(stamp.unwrap_or(0))
 }
 
-fn of_shard(standing: &Standing, in_sync: &InSync) -> Option<ShardVerdict> {
+fn of_shard(standing: &Standing, in_sync: &InSync, is_whole: bool) -> Option<ShardVerdict> {
     let last = standing.last?;
     let newest = standing
         .newest_command
         .as_deref()
         .map_or(UnixMillis(0), stamp);
-    let lease = in_sync.get(&standing.shard.0).copied().unwrap_or(0);
+    // A lease is a site's, not a node's, and there are only two sites that could have it.
+    let may_lease = is_whole && standing.sites() <= 2;
+    let lease = in_sync.get(&standing.shard.0).filter(|_| may_lease);
+    let lease = lease.copied().unwrap_or(0);
     let before = UnixMillis(newest.0.max(lease));
-    let complete = standing.is_complete();
+    let complete = is_whole && standing.is_complete();
     Some(ShardVerdict {
         shard: standing.shard.0,
         last_term: last.term.0,
@@ -54,11 +57,11 @@ fn of_shard(standing: &Standing, in_sync: &InSync) -> Option<ShardVerdict> {
     })
 }
 
-/// `in_sync`: of all survivors, the latest for each shard.
-pub fn verdict(standings: &[Standing], in_sync: &InSync) -> Verdict {
+/// `in_sync`: of all survivors, the latest for each shard. `is_whole`: all nodes of the site are among them.
+pub fn verdict(standings: &[Standing], in_sync: &InSync, is_whole: bool) -> Verdict {
     let shards: Vec<ShardVerdict> = standings
         .iter()
-        .filter_map(|standing| of_shard(standing, in_sync))
+        .filter_map(|standing| of_shard(standing, in_sync, is_whole))
         .collect();
     let incomplete = || shards.iter().filter(|shard| !shard.complete);
     let before = incomplete().map(|shard| shard.before).min();
@@ -79,7 +82,8 @@ impl Verdict {
         let shards: Vec<String> = shards.map(|shard| shard.shard.to_string()).collect();
         format!(
             "Verdict: nothing acknowledged before {before} is missing (by the clocks of the leaders and of this node).\n\
-             After that time the policy let the other site go on alone: what it acknowledged then is not here, in shards {}.",
+             What was acknowledged after that time may not be here, in shards {}: the policy let the other site go on alone, or\n\
+             a node of this site is missing, or there are sites enough without this one.",
             shards.join(", ")
         )
     }
@@ -108,7 +112,7 @@ mod tests {
         use OnSiteLoss::{Degrade, Strict};
         let check = |standings: Vec<Standing>, in_sync: &[(u32, u64)], expect: Option<&str>| {
             let in_sync: super::InSync = in_sync.iter().copied().collect();
-            let verdict = verdict(&standings, &in_sync);
+            let verdict = verdict(&standings, &in_sync, true);
             assert_eq!(verdict.nothing_missing_before.as_deref(), expect);
             assert_eq!(verdict.complete, expect.is_none());
         };

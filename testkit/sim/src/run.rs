@@ -130,10 +130,7 @@ impl Run {
                 sites.insert(*site);
             }
         }
-        if sites.len() >= 2 {
-            return;
-        }
-        if !self.was_degrade.load(Ordering::SeqCst) {
+        if sites.len() < 2 && !self.was_degrade.load(Ordering::SeqCst) {
             self.breach(
                 "two-sites",
                 format!("{receipt} is on stable storage in one site only"),

@@ -104,6 +104,14 @@ fn what_a_lost_site_gave_is_not_believed() {
     assert_eq!(recovered(&mut world, 2), None);
     let lost = inbox(&world).lost;
     let now = inbox(&world).highest_mod_seq.0;
+    let twice = {
+        let mut twice = world.clone();
+        assert_eq!(recovered(&mut twice, 3), None);
+        inbox(&twice).lost
+    };
+    // What the first lost site gave stays lost after a second recovery.
+    assert_eq!(twice.known(ModSeq(last + 1)), ModSeq(0));
+    assert_eq!(twice.known(ModSeq(last)), ModSeq(last));
     for (holds, known, modified) in [
         (last - 1, last - 1, true),
         (last, last, false),
