@@ -31,7 +31,8 @@ impl Twin {
     /// The checkers that own the rule which it breaks.
     pub fn owners(self) -> &'static [&'static str] {
         match self {
-            Twin::AckBeforeFlush => &["lost", "stale", "two-sites", "stopped"],
+            // What was shown and is gone comes back as another message under its UID.
+            Twin::AckBeforeFlush => &["lost", "stale", "two-sites", "stopped", "taken-back"],
             Twin::SkipSiteGate => &["two-sites"],
             // Views that the journal does not hold: the node does not start.
             Twin::MarkAheadOfFlush => &["stopped", "lost"],
