@@ -8,6 +8,7 @@ mod admission;
 mod change;
 mod clocks;
 mod error;
+mod flushed;
 mod fold;
 mod gate;
 mod group;

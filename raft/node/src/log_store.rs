@@ -1,5 +1,6 @@
 //! openraft's log over the journal: one shard of it.
 
+use crate::flushed;
 use crate::limits::{MAX_APPEND_BYTES, MAX_READ_BYTES, MENDED_READ_PAUSE, MENDED_READ_TRIES};
 use crate::off_thread;
 use crate::types::{RaftEntry, RaftLogId, RaftVote, TypeConfig, from_raft, to_raft};
@@ -9,11 +10,10 @@ use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{OptionalSend, alias::VoteOf};
 use prost::Message;
 use raft_api::{EntriesError, LogIndex, ShardId};
-use raft_log::{AppendError, FlushDone, Journal, JournalBroken, NewEntry, StoredEntry};
+use raft_log::{AppendError, FlushDone, Journal, NewEntry, StoredEntry};
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
-use tokio::sync::oneshot;
 
 #[derive(Clone)]
 pub(crate) struct LogStore {
@@ -77,15 +77,7 @@ impl LogStore {
         &self,
         call: impl FnOnce(FlushDone) -> Result<(), AppendError>,
     ) -> io::Result<()> {
-        let (sender, flushed) = oneshot::channel::<Result<(), JournalBroken>>();
-        let done: FlushDone = Box::new(move |result| {
-            let _ = sender.send(result);
-        });
-        call(done).map_err(io::Error::other)?;
-        flushed
-            .await
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)
+        flushed::wait(call).await.map_err(io::Error::other)
     }
 }
 

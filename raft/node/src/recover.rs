@@ -11,6 +11,7 @@
 //! that it votes: a node that is still being added has some beginning of the log, and no more.
 
 use crate::error::NodeError;
+use crate::flushed;
 use crate::mode::ModeNow;
 use crate::start;
 use crate::types::{Place, RaftMembership};
@@ -19,7 +20,6 @@ use bytes::Bytes;
 use prost::Message;
 use raft_api::{LogId, LogIndex, Mode, NodeId, NodeInfo, OnSiteLoss, ShardId, Term};
 use raft_log::{AppendError, EntryKind, FlushDone, Journal, NewEntry, StoredEntry};
-use std::sync::mpsc;
 
 /// Payload read at once from a journal that has more.
 const COPY_BYTES: usize = 8 << 20;
@@ -295,14 +295,8 @@ fn wait(
     shard: ShardId,
     call: impl FnOnce(FlushDone) -> Result<(), AppendError>,
 ) -> Result<(), NodeError> {
-    let failed = |detail: String| NodeError::Journal { shard, detail };
-    let (sender, flushed) = mpsc::sync_channel(1);
-    let done: FlushDone = Box::new(move |result| {
-        let _ = sender.send(result);
-    });
-    call(done).map_err(|error| failed(error.to_string()))?;
-    let result = flushed.recv().map_err(|error| failed(error.to_string()))?;
-    result.map_err(|error| failed(error.to_string()))
+    let waited = flushed::wait_blocking(call);
+    waited.map_err(|detail| NodeError::Journal { shard, detail })
 }
 
 /// Where terms begin in the shard's log, as (first index, term), ascending: at most the newest `TERM_RUNS_MAX` of them.

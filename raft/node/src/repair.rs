@@ -7,6 +7,7 @@
 //! The others are asked all at once, again and again, at growing intervals: a node that is away keeps nobody waiting.
 
 use crate::error::NodeError;
+use crate::flushed;
 use crate::launch::Launcher;
 use crate::limits::{REPAIR_PAUSE_MAX, REPAIR_PAUSE_MIN};
 use crate::off_thread;
@@ -17,7 +18,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use raft_api::{LogId, NodeId, ShardId, StateMachine};
-use raft_log::{FlushDone, Journal, JournalBroken, MendError, MissingEntry, NewEntry};
+use raft_log::{FlushDone, Journal, MendError, MissingEntry, NewEntry};
 use raft_transport::Peers;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -120,7 +121,7 @@ impl Repair {
     ) -> Result<(), String> {
         let (journal, shard) = (self.journal.clone(), self.shard);
         let mend = |done| off_thread::run(move || journal.mend(shard, vec![entry], done));
-        flushed(mend).await?;
+        mended(mend).await?;
         let (log_id, damage) = (missing.log_id, &missing.damage);
         let (file, offset) = (&damage.file, damage.offset);
         tracing::info!(%shard, %log_id, file, offset, %node, "a rotten entry is mended from a peer");
@@ -136,29 +137,25 @@ impl Repair {
     ) -> Result<(), String> {
         let (journal, shard) = (self.journal.clone(), self.shard);
         let cut = |done| async move { Ok(journal.cut_missing(shard, committed, done)) };
-        flushed(cut).await?;
+        mended(cut).await?;
         let log_id = missing.log_id;
         tracing::info!(%shard, %log_id, %committed, %node, "a rotten entry was never committed: the log ends before it");
         Ok(())
     }
 }
 
-async fn flushed<F>(call: impl FnOnce(FlushDone) -> F) -> Result<(), String>
+async fn mended<F>(call: impl FnOnce(FlushDone) -> F) -> Result<(), String>
 where
     F: Future<Output = Result<Result<(), MendError>, String>>,
 {
-    let (sender, flushed) = oneshot::channel::<Result<(), JournalBroken>>();
-    let done: FlushDone = Box::new(move |result| {
-        let _ = sender.send(result);
-    });
+    let (done, arrived) = flushed::ticket();
     match call(done).await? {
         Ok(()) => {}
         // Another node was faster.
         Err(MendError::NotMissing(_)) => return Ok(()),
         Err(error) => return Err(error.to_string()),
     }
-    let result = flushed.await.map_err(|error| error.to_string())?;
-    result.map_err(|error| error.to_string())
+    flushed::read(arrived.await)
 }
 
 /// A shard that cannot start yet. Mends its log, then starts it and tells how that went; if nobody listens any more, the

@@ -5,6 +5,7 @@
 //! SNAP-2: an entry of our own log stands for a payload only at or below our fold's position; above it, the log may
 //! hold what was never committed.
 
+use crate::flushed;
 use crate::group::RaftGroup;
 use crate::limits::{
     SNAPSHOT_FETCH_PAUSE, SNAPSHOT_FETCH_TIMEOUT, SNAPSHOT_FETCH_TRIES, SNAPSHOT_OFFER_WAIT,
@@ -22,11 +23,11 @@ use bytes::Bytes;
 use openraft::alias::{SnapshotMetaOf, SnapshotOf};
 use prost::Message;
 use raft_api::{LogId, LogIndex, NodeId};
-use raft_log::{AppendError, CheckpointPart, FlushDone, NewEntry};
+use raft_log::{CheckpointPart, NewEntry};
 use raft_transport::Class;
 use std::io;
 use std::sync::Arc;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -175,7 +176,7 @@ impl Transfer<'_> {
     async fn save(&self, payload: Bytes, is_first: bool, is_last: bool) -> Result<(), String> {
         let shared = &self.group.shared;
         let part = CheckpointPart { is_first, is_last };
-        flushed(|done| {
+        flushed::wait(|done| {
             let (journal, shard) = (&shared.journal, shared.shard);
             journal.save_checkpoint_part(shard, self.position, part, payload, done)
         })
@@ -221,7 +222,7 @@ impl Transfer<'_> {
                 return Err("no payload came".into());
             }
             missing.drain(..entries.len());
-            flushed(|done| shared.journal.adopt(shared.shard, entries, done)).await?;
+            flushed::wait(|done| shared.journal.adopt(shared.shard, entries, done)).await?;
         }
         Ok(())
     }
@@ -247,16 +248,6 @@ impl Transfer<'_> {
             }
         }
     }
-}
-
-async fn flushed(call: impl FnOnce(FlushDone) -> Result<(), AppendError>) -> Result<(), String> {
-    let (sender, flushed) = oneshot::channel();
-    let done: FlushDone = Box::new(move |result| {
-        let _ = sender.send(result);
-    });
-    call(done).map_err(|error| error.to_string())?;
-    let result = flushed.await.map_err(|error| error.to_string())?;
-    result.map_err(|error| error.to_string())
 }
 
 /// Replaces the views by the journal's checkpoint, while nothing is folded.

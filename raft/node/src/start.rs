@@ -6,6 +6,7 @@
 
 use crate::clocks::Clocks;
 use crate::error::NodeError;
+use crate::flushed;
 use crate::fold::{self, FoldQueue};
 use crate::mode::{self, ModeNow};
 use crate::node::NodeConfig;
@@ -20,7 +21,7 @@ use raft_log::{EntryKind, FlushDone, Journal};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// What of a node's configuration a group begins with.
 #[derive(Clone)]
@@ -163,8 +164,8 @@ async fn install_checkpoint(
         let begins_behind = begins_behind.is_some_and(|purged| purged.index >= at.index);
         if !begins_behind && journal.log_id_at(shard, at.index) != Some(at) {
             // A tail that never was committed; what was folded here stays.
-            wait_flushed(shard, |done| journal.truncate_after(shard, applied, done)).await?;
-            wait_flushed(shard, |done| journal.purge(shard, at, done)).await?;
+            wait_for(shard, |done| journal.truncate_after(shard, applied, done)).await?;
+            wait_for(shard, |done| journal.purge(shard, at, done)).await?;
         }
         let mut parts = checkpoint_parts(journal, shard, checkpoint.parts);
         machine.install(at, &mut parts)?;
@@ -181,18 +182,12 @@ pub(crate) fn checkpoint_parts(
     (1..parts).map(move |part| journal.checkpoint_part(shard, part))
 }
 
-async fn wait_flushed(
+async fn wait_for(
     shard: ShardId,
     call: impl FnOnce(FlushDone) -> Result<(), raft_log::AppendError>,
 ) -> Result<(), EntriesError> {
-    let failed = |detail: String| EntriesError::Io { shard, detail };
-    let (sender, flushed) = oneshot::channel();
-    let done: FlushDone = Box::new(move |result| {
-        let _ = sender.send(result);
-    });
-    call(done).map_err(|error| failed(error.to_string()))?;
-    let result = flushed.await.map_err(|error| failed(error.to_string()))?;
-    result.map_err(|error| failed(error.to_string()))
+    let waited = flushed::wait(call).await;
+    waited.map_err(|detail| EntriesError::Io { shard, detail })
 }
 
 fn check_position(journal: &Journal, shard: ShardId, applied: LogId) -> Result<(), NodeError> {
