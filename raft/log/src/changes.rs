@@ -142,20 +142,8 @@ impl Journal {
         done: FlushDone,
     ) -> Result<(), AppendError> {
         let mut state = self.shared().state.lock();
-        let shard_state = state.shard_for_change(shard)?;
-        let removed = shard_state.truncate_after(after.map(|after| after.index));
-        let last = shard_state.last();
-        let item = match removed {
-            Some(first_removed) => {
-                state.recent.remove_from(shard, first_removed);
-                Item::Truncate {
-                    shard,
-                    first_removed,
-                    last,
-                }
-            }
-            None => Item::Nothing,
-        };
+        state.shard_for_change(shard)?;
+        let item = state.truncate_after(shard, after.map(|after| after.index));
         self.enqueue(state, item, done);
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! durable. It is cut off whole. Every batch before it was flushed before a later one was written, and that later one
 //! testifies to it: whatever is wrong there is damage, and a shard whose frames cannot all be accounted for gets a hole.
 
-use crate::format::{FRAME_HEAD_BYTES, FrameHead, FrameKind, HEAD_AREA_BYTES, Row};
+use crate::format::{FRAME_HEAD_BYTES, FrameKind, HEAD_AREA_BYTES, Row};
 use crate::group::{Gap, Group, group};
 use crate::lost::{Beside, Lost, lost_frames};
 use crate::walk::{Found, Walked};
@@ -327,19 +327,7 @@ pub(crate) fn stretch(file: &str, gap: Gap, batch: Option<u64>, meaning: Meaning
 }
 
 pub(crate) fn row_of(found: &Found) -> Row {
-    row_of_head(&found.head, found.offset)
-}
-
-pub(crate) fn row_of_head(head: &FrameHead, offset: u64) -> Row {
-    Row {
-        kind: head.kind,
-        entry_kind: head.entry_kind,
-        shard: head.shard,
-        offset,
-        length: head.length,
-        term: head.term,
-        index: head.index,
-    }
+    Row::of(&found.head, found.offset)
 }
 
 /// Whether a sound frame at `offset` is the one that a footer's row names.

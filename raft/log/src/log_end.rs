@@ -96,7 +96,7 @@ impl LogEnd {
             ordinal += 1;
             frame.ordinal = ordinal;
             frame.length = payload.len() as u32;
-            current.rows.push(row_of(&frame, offset));
+            current.rows.push(Row::of(&frame, offset));
             encode_frame(&mut out, current.seed, offset, frame, payload);
         }
         assert_eq!(
@@ -340,16 +340,4 @@ fn item_head(item: &Item, batch: u64) -> Option<FrameHead> {
         index,
         ..frame_head(kind, batch)
     })
-}
-
-fn row_of(head: &FrameHead, offset: u64) -> Row {
-    Row {
-        kind: head.kind,
-        entry_kind: head.entry_kind,
-        shard: head.shard,
-        offset,
-        length: head.length,
-        term: head.term,
-        index: head.index,
-    }
 }

@@ -12,7 +12,6 @@
 
 use crate::format::{FRAME_HEAD_BYTES, FrameHead, FrameKind, Row, body_bytes};
 use crate::journal::Journal;
-use crate::judge::row_of_head;
 use crate::place::{Place, UNKNOWN_KIND};
 use crate::queue::{Item, Queued};
 use crate::segments::Readers;
@@ -303,18 +302,7 @@ impl Journal {
             });
         }
         let after = index.0.checked_sub(1).map(LogIndex);
-        let item = match log.truncate_after(after) {
-            Some(first_removed) => {
-                let last = log.last();
-                state.recent.remove_from(shard, first_removed);
-                Item::Truncate {
-                    shard,
-                    first_removed,
-                    last,
-                }
-            }
-            None => Item::Nothing,
-        };
+        let item = state.truncate_after(shard, after);
         state.enqueue(Queued {
             item,
             done: Some(done),
@@ -355,5 +343,5 @@ fn sound_head(readers: &Readers, lack: &Lack) -> Option<FrameHead> {
     let file = readers.file(lack.segment).ok()?;
     file.read_at(lack.row.offset, &mut bytes).ok()?;
     let head = FrameHead::decode(readers.seed(lack.segment), lack.row.offset, &bytes).ok()?;
-    (row_of_head(&head, lack.row.offset) == lack.row).then_some(head)
+    (Row::of(&head, lack.row.offset) == lack.row).then_some(head)
 }

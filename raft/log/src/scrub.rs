@@ -5,7 +5,7 @@
 
 use crate::format::{FRAME_HEAD_BYTES, FrameHead, HEAD_AREA_BYTES, Row, Seed, SegmentHead};
 use crate::format::{FrameKind, HeadCopies, TRAILER_BYTES, segment_name};
-use crate::judge::{Concern, damaged_row, row_of_head, stretch};
+use crate::judge::{Concern, damaged_row, stretch};
 use crate::sealed::{Damages, SealedBy, head_damages, read_footer};
 use crate::state::Shared;
 use crate::{DiskFile, Meaning, limits};
@@ -210,7 +210,7 @@ fn check_openings<'a>(
 
 fn is_sound(seed: Seed, row: &Row, bytes: &[u8]) -> bool {
     let head = FrameHead::decode(seed, row.offset, bytes).ok();
-    let head = head.filter(|head| row_of_head(head, row.offset) == *row);
+    let head = head.filter(|head| Row::of(head, row.offset) == *row);
     head.is_some_and(|head| body_is_sound(seed, row.offset, &head, bytes))
 }
 

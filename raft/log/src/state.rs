@@ -135,6 +135,21 @@ impl State {
         cost(payload, self.shards.len())
     }
 
+    /// In memory; what is to be written of it. Nothing, where nothing is removed.
+    pub fn truncate_after(&mut self, shard: ShardId, after: Option<LogIndex>) -> Item {
+        let log = self.shards.entry(shard).or_default();
+        let Some(first_removed) = log.truncate_after(after) else {
+            return Item::Nothing;
+        };
+        let last = log.last();
+        self.recent.remove_from(shard, first_removed);
+        Item::Truncate {
+            shard,
+            first_removed,
+            last,
+        }
+    }
+
     pub fn slack(&self, options: &Options) -> u64 {
         slack(options.segment_bytes, self.shards.len())
     }

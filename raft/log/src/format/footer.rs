@@ -1,7 +1,7 @@
 //! A sealed segment's table of contents: a row for each frame that carries data, so that a start need not read them.
 
 use super::bytes::{u16_at, u32_at, u64_at};
-use super::frame::{FrameKind, Seed, frame_bytes};
+use super::frame::{FrameHead, FrameKind, Seed, frame_bytes};
 use raft_api::{LogId, LogIndex, ShardId, Term};
 
 const FIXED_BYTES: usize = 32;
@@ -45,6 +45,19 @@ pub(crate) struct Footer {
 }
 
 impl Row {
+    /// What a footer says of a frame with this head.
+    pub fn of(head: &FrameHead, offset: u64) -> Row {
+        Row {
+            kind: head.kind,
+            entry_kind: head.entry_kind,
+            shard: head.shard,
+            offset,
+            length: head.length,
+            term: head.term,
+            index: head.index,
+        }
+    }
+
     pub fn log_id(&self) -> LogId {
         LogId {
             term: Term(self.term),

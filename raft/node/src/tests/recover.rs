@@ -77,7 +77,9 @@ async fn the_smaller_site_goes_on_alone_and_gets_a_second_one() {
         site: SiteName::new("b"),
         peer_addr: listener.local_addr().unwrap().to_string(),
     };
-    let end = go_on_alone(&journal, SHARD, &info, 7, vec![command("recovered")]).unwrap();
+    // It is the command line's, and waits as that does.
+    let alone = || go_on_alone(&journal, SHARD, &info, 7, vec![command("recovered")]);
+    let end = tokio::task::block_in_place(alone).unwrap();
     assert!(Some(end) > said.last);
     let book = Arc::new(Book::default());
     let config = NodeConfig {
