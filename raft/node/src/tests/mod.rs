@@ -13,6 +13,7 @@ mod snapshots;
 mod solo;
 mod three;
 
+use crate::gate;
 use crate::group::RaftGroup;
 use crate::node::Twin;
 use crate::types::Metrics;
@@ -26,7 +27,7 @@ use raft_api::{
 use raft_log::faulty_disk::FaultyDisk;
 use raft_log::{Journal, Options};
 use raft_transport::PeersConfig;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -294,6 +295,13 @@ impl Cluster {
         node.inbox.groups.read()[&SHARD].clone()
     }
 
+    /// Waits until the leader hears from a second site, or no longer does.
+    async fn wait_gate(&self, leader: usize, is_open: bool) {
+        let own = self.members[leader].id;
+        let is_so = |m: &Metrics| gate::is_heard(m, own, &BTreeSet::new()) == is_open;
+        self.wait(leader, "the gate", is_so).await;
+    }
+
     /// Waits until `node` sees what `is_so` asks for.
     async fn wait(&self, node: usize, what: &str, is_so: impl Fn(&Metrics) -> bool + Send) {
         let group = self.group(node);
@@ -343,4 +351,20 @@ impl Cluster {
 
 fn command(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
+}
+
+/// Polls, at most for `HANG`: the journal and the disk tell nobody of this.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(HANG, async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{what}: not in time");
+}
+
+/// For what must not happen, of which nothing can tell: a mend takes some milliseconds here. Too short a time would let a
+/// fault pass, and never fail a sound build.
+async fn time_to_mend() {
+    tokio::time::sleep(Duration::from_millis(300)).await;
 }

@@ -3,9 +3,9 @@
 
 use super::hazard::lose_power;
 use super::snapshots::far_behind;
-use super::{Cluster, HANG, SHARD, command};
+use super::{Cluster, SHARD, command, time_to_mend, until};
 use crate::node::Twin;
-use raft_api::{Group, LogIndex};
+use raft_api::{Group, LogId, LogIndex};
 use raft_log::{Disk, Journal, Meaning, Scanned, StoredEntry, scan};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,19 +51,7 @@ impl Cluster {
             let (running, journal) = self.machines[node].running.as_ref().unwrap();
             !journal.has_hole(SHARD) && running.group(SHARD).is_some()
         };
-        let waited = tokio::time::timeout(HANG, async {
-            while !is_whole() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        });
-        if waited.await.is_err() {
-            let journal = self.journal(node);
-            panic!(
-                "{:?}, missing: {:?}",
-                journal.holes(),
-                journal.missing(SHARD)
-            );
-        }
+        until("whole", is_whole).await;
     }
 
     pub(super) fn is_out(&self, node: usize) -> bool {
@@ -203,7 +191,7 @@ async fn a_node_that_lost_its_vote_stays_out() {
     }
     cluster.start(2).await;
     cluster.propose_soon(0, "without it").await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    time_to_mend().await;
     assert!(cluster.is_out(2));
     assert!(cluster.journal(2).missing(SHARD).is_empty());
     let hole = cluster.journal(2).holes().remove(0);
@@ -225,16 +213,17 @@ async fn uncommitted(twin: Option<Twin>) -> (Cluster, usize, LogIndex) {
         let group = cluster.group(leader);
         tokio::spawn(async move { group.propose(command(NEVER)).await });
     }
-    let first = loop {
-        let log = cluster.log(leader);
-        let mut never = log.iter().filter(|entry| entry.payload == NEVER);
-        let first = never.next().map(|entry| entry.log_id.index);
-        let last = never.nth(4).map(|entry| entry.log_id);
-        if last.is_some() && cluster.journal(leader).flushed(SHARD) >= last {
-            break first.unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let never = || {
+        let log = cluster.log(leader).into_iter();
+        let never = log.filter(|entry| entry.payload == NEVER);
+        never.map(|entry| entry.log_id).collect::<Vec<LogId>>()
     };
+    let flushed = || cluster.journal(leader).flushed(SHARD);
+    until("flushed", || {
+        never().get(5).is_some_and(|last| flushed() >= Some(*last))
+    })
+    .await;
+    let first = never()[0].index;
     cluster.stop(leader).await;
     for node in others(leader) {
         lose_power(&mut cluster, node).await;
@@ -290,7 +279,7 @@ async fn asks_the_wrong_one(twin: Option<Twin>) -> (Vec<String>, Vec<String>) {
     cluster.start(old).await;
     cluster.start(a).await;
     if twin.is_none() {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        time_to_mend().await;
         assert!(cluster.is_out(a));
     }
     cluster.start(b).await;
@@ -350,30 +339,26 @@ async fn a_site_that_the_gate_waits_for_is_mended() {
     cluster.start(1).await;
     let leader = cluster.leader(&[0, 1]).await;
     cluster.start(2).await;
-    let own = cluster.members[leader].id;
-    let is_open = |m: &crate::types::Metrics| {
-        crate::gate::is_heard(m, own, &std::collections::BTreeSet::new())
-    };
-    cluster.wait(leader, "an open gate", is_open).await;
+    cluster.wait_gate(leader, true).await;
     cluster.propose(leader, "before").await;
     cluster.machines[2].disk.hold_flushes();
     let group = cluster.group(leader);
     tokio::spawn(async move { group.propose(command("rots")).await });
     // Committed by the first site, and on its way to the second one's disk.
-    let last = loop {
+    let last = || cluster.journal(2).log_state(SHARD).last;
+    let is_on_its_way = || {
         let handed = *cluster.group(leader).shared.handed.borrow();
-        let last = cluster.journal(2).log_state(SHARD).last;
-        if handed > *cluster.group(leader).shared.position.lock() && last == handed {
-            break last.unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        handed > *cluster.group(leader).shared.position.lock() && last() == handed
     };
+    until("committed", is_on_its_way).await;
+    let last = last().unwrap();
     cluster.stop(0).await;
     cluster.stop(1).await;
     cluster.machines[2].disk.release_flushes();
-    while cluster.journal(2).flushed(SHARD) < Some(last) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("flushed", || {
+        cluster.journal(2).flushed(SHARD) >= Some(last)
+    })
+    .await;
     cluster.stop(2).await;
     cluster.rot(2, PAYLOAD, is_entry(last.index));
     for node in 0..3 {

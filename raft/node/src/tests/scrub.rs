@@ -2,7 +2,7 @@
 //! not vote.
 
 use super::repair::{HEAD, PAYLOAD, is_entry, others};
-use super::{Cluster, SHARD};
+use super::{Cluster, SHARD, until};
 use crate::types::{RaftVote, TypeConfig};
 use crate::wire::{self, kind};
 use bytes::Bytes;
@@ -57,9 +57,8 @@ async fn what_rots_while_it_runs_is_found_and_mended() {
         let byte = [HEAD, PAYLOAD][usize::from(node == leader)];
         let byte = spot.1.strict_add_signed(byte);
         cluster.machines[node].disk.flip(&spot.0, byte, 1);
-        while cluster.journal(node).stats().mended == before.mended {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let is_mended = || cluster.journal(node).stats().mended > before.mended;
+        until("mended", is_mended).await;
         let after = cluster.journal(node).stats();
         assert_eq!(after.scrub_damages, before.scrub_damages + 1);
         assert_eq!(cluster.journal(node).damages(), []);
@@ -115,9 +114,7 @@ async fn a_node_that_misses_an_entry_does_not_vote() {
     cluster.machines[node]
         .disk
         .flip(&path, offset + PAYLOAD as u64, 1);
-    while !cluster.journal(node).has_hole(SHARD) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("found", || cluster.journal(node).has_hole(SHARD)).await;
     // The same entry of one other: the third is down, so nobody can give it, and nobody is elected.
     let other = others(node)[0];
     cluster.rot(other, PAYLOAD, is_entry(at));

@@ -1,7 +1,6 @@
 use super::{Cluster, HANG, command};
 use crate::change::{Change, ChangeError};
 use raft_api::{Group, Mode, OnSiteLoss, ProposeError};
-use std::collections::BTreeSet;
 
 /// Site a has a majority, so consensus alone would commit. Nothing that only site a has may be acknowledged or shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -10,20 +9,18 @@ async fn without_the_second_site_nothing_is_acknowledged_or_shown() {
     cluster.start(0).await;
     cluster.start(1).await;
     let leader = cluster.leader(&[0, 1]).await;
-    let own = cluster.members[leader].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own, &BTreeSet::new());
     let closed = Err(ProposeError::SiteGateClosed);
     let alone = cluster.group(leader).propose(command("alone")).await;
     assert_eq!(alone, closed);
 
     cluster.start(2).await;
-    cluster.wait(leader, "an open gate", is_open).await;
+    cluster.wait_gate(leader, true).await;
     cluster.propose(0, "both").await;
     cluster.stop(2).await;
     // Nobody knows yet that the site is gone: this is proposed, and has to wait.
     let group = cluster.group(leader);
     let pending = tokio::spawn(async move { group.propose(command("pending")).await });
-    cluster.wait(leader, "a closed gate", |m| !is_open(m)).await;
+    cluster.wait_gate(leader, false).await;
     let refused = cluster.group(1 - leader).propose(command("refused")).await;
     assert_eq!(refused, closed, "also when it is forwarded");
     assert!(cluster.group(leader).status().gate_closed);
@@ -36,7 +33,7 @@ async fn without_the_second_site_nothing_is_acknowledged_or_shown() {
     cluster.start(2).await;
     let proposed = pending.await.unwrap().unwrap();
     assert_eq!(proposed.outcome, command("PENDING"));
-    cluster.wait(leader, "an open gate", is_open).await;
+    cluster.wait_gate(leader, true).await;
     let last = cluster.propose(1 - leader, "again").await;
     for node in 0..3 {
         cluster.wait_folded(node, last.log_id.index).await;
@@ -128,9 +125,7 @@ async fn a_switch_to_degrade_needs_the_second_site() {
     cluster.propose_soon(0, "first").await;
     cluster.stop(2).await;
     let leader = cluster.leader(&[0, 1]).await;
-    let own = cluster.members[leader].id;
-    let is_closed = |m: &crate::types::Metrics| !crate::gate::is_heard(m, own, &BTreeSet::new());
-    cluster.wait(leader, "a closed gate", is_closed).await;
+    cluster.wait_gate(leader, false).await;
     let refused = switch(&cluster, 1 - leader, OnSiteLoss::Degrade).await;
     assert_eq!(refused, Err(ChangeError::SecondSiteAway));
     let policy = |node: usize| cluster.group(node).status().on_site_loss;
@@ -138,9 +133,7 @@ async fn a_switch_to_degrade_needs_the_second_site() {
 
     cluster.start(2).await;
     let leader = cluster.leader(&[0, 1, 2]).await;
-    let own = cluster.members[leader].id;
-    let is_open = |m: &crate::types::Metrics| crate::gate::is_heard(m, own, &BTreeSet::new());
-    cluster.wait(leader, "an open gate", is_open).await;
+    cluster.wait_gate(leader, true).await;
     switch(&cluster, 2, OnSiteLoss::Degrade).await.unwrap();
     switch(&cluster, 2, OnSiteLoss::Degrade).await.unwrap();
     // It holds from then on, on nodes that start too, whatever they were configured with.
