@@ -121,18 +121,8 @@ fn is_full(cluster: &Cluster, node: usize) -> bool {
 /// site does not hold.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_with_a_full_disk_waits_for_room() {
-    fill_follower(512 << 10, 1).await;
-}
-
-/// What an entry costs beside its payload counts most here.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_follower_with_a_full_disk_is_not_ended_by_small_entries() {
-    fill_follower(200, 400).await;
-}
-
-async fn fill_follower(bytes: usize, at_once: usize) {
     let mut cluster = Cluster::new(&["a", "a", "b"]).await;
-    cluster.journal.segment_bytes = 4 << 20;
+    cluster.journal.segment_bytes = 2 << 20;
     for node in 0..3 {
         cluster.start(node).await;
     }
@@ -142,16 +132,11 @@ async fn fill_follower(bytes: usize, at_once: usize) {
     let leader = cluster.leader(&[0, 1]).await;
     let group = cluster.group(leader);
     let refused = loop {
-        let propose = || {
-            let payload = Bytes::from(vec![b'x'; bytes]);
-            tokio::time::timeout(Duration::from_secs(1), group.propose(payload))
-        };
-        let all = futures_util::future::join_all((0..at_once).map(|_| propose())).await;
-        // What was proposed before anybody knew waits.
-        let refused = all.into_iter().find_map(|proposed| proposed.ok()?.err());
-        match refused {
-            None | Some(ProposeError::NotLeader { .. } | ProposeError::Refused(_)) => {}
-            Some(error) => break error,
+        let payload = Bytes::from(vec![b'x'; 512 << 10]);
+        match tokio::time::timeout(Duration::from_secs(1), group.propose(payload)).await {
+            // Proposed before anybody knew: it waits.
+            Err(_) | Ok(Ok(_) | Err(ProposeError::NotLeader { .. })) => {}
+            Ok(Err(error)) => break error,
         }
     };
     assert_eq!(refused, ProposeError::SiteGateClosed);
@@ -171,6 +156,47 @@ async fn fill_follower(bytes: usize, at_once: usize) {
     }
     // Nothing that needs more room has to come before that is noticed.
     until("room", || !is_full(&cluster, 2)).await;
+    for node in 0..3 {
+        cluster.stop(node).await;
+    }
+}
+
+/// The others go on, so that entries keep coming: small ones, of which most is what each costs beside its payload.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_in_the_larger_site_holds_nobody_up_and_ends_nothing() {
+    let mut cluster = Cluster::new(&["a", "a", "b"]).await;
+    cluster.journal.segment_bytes = 2 << 20;
+    for node in 0..3 {
+        cluster.start(node).await;
+    }
+    let leader = cluster.leader(&[0, 1]).await;
+    let full = 1 - leader;
+    cluster.propose_soon(leader, "first").await;
+    cluster.machines[full].disk.set_free_bytes(0);
+    let group = cluster.group(leader);
+    let last = || {
+        cluster.machines[full]
+            .running
+            .as_ref()
+            .unwrap()
+            .1
+            .log_state(super::SHARD)
+            .last
+    };
+    let mut before = None;
+    // Until it takes nothing more.
+    while !is_full(&cluster, full) || before != last() {
+        before = last();
+        let propose = |n: usize| group.propose(command(&format!("small {n}")));
+        let all = futures_util::future::join_all((0..1000).map(propose)).await;
+        assert!(all.iter().any(Result::is_ok), "{:?}", all[0]);
+    }
+    let failed = cluster.group(full).shared.failed.borrow().clone();
+    assert_eq!(failed, None);
+    cluster.machines[full].disk.set_free_bytes(u64::MAX);
+    drop(group);
+    let last = cluster.propose(leader, "last").await.log_id.index;
+    cluster.wait_folded(full, last).await;
     for node in 0..3 {
         cluster.stop(node).await;
     }
