@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from node import Ports, Process, bodies, deliver, http, login, message, run, show_end, until
+from node import Cluster, Ports, bodies, deliver, http, login, message, run, until
 
 BINARY, OFFSET = sys.argv[1], int(sys.argv[2])
 KEEP = int(sys.argv[3]) if len(sys.argv) > 3 else None
@@ -26,14 +26,6 @@ SHARDS, COUNT = 4, 30
 LARGE = 600_000
 # Sent while the site is gone: refused, or, if its shard had not noticed yet, of unknown outcome.
 EARLY = message("too early")
-
-
-def peer(node):
-    return f"127.0.0.1:{node * 1000 + OFFSET + 700}"
-
-
-def ready(node):
-    return http(PORTS[node].http, "/health/ready")[0] == 200
 
 
 def replication(node):
@@ -71,38 +63,33 @@ def check(node, sent, marked):
 
 
 def cluster(*args, server=1, expect=0):
-    to = ["--server", f"http://127.0.0.1:{PORTS[server].http}", "--data", DIR, "--json"]
+    to = ["--server", f"http://127.0.0.1:{PORTS[server].http}", "--data", CLUSTER.dir, "--json"]
     return run(BINARY, "cluster", *args, *to, expect=expect)
 
 
-def start(node):
-    config = os.path.join(DIR, f"node-{node}", "gotthard.toml")
-    with open(config) as file:
-        text = file.read()
-    if KEEP is not None and "raft_log_entries_kept" not in text:
-        with open(config, "a") as file:
+def keep_few_entries(node):
+    """With KEEP, before the node's first start."""
+    if KEEP is not None:
+        with open(CLUSTER.config(node), "a") as file:
             file.write(f"\n[limits]\nraft_log_entries_kept = {KEEP}\n")
-    return Process(BINARY, "serve", "--config", config, log=os.path.join(TOP, f"node-{node}.log"))
 
 
 def add_node_4(*more):
     to = ["--server", f"http://127.0.0.1:{PORTS[1].http}", "--json"]
-    return [BINARY, "cluster", "add-node", "4", "--site", "b", "--peer", peer(4), "--dir", DIR, *to, *more]
+    return [BINARY, "cluster", "add-node", "4", "--site", "b", "--peer", CLUSTER.peer(4), "--dir", CLUSTER.dir, *to, *more]
 
 
-def lay_out():
-    nodes = [f"{node}={site}@{peer(node)}" for node, site in [(1, "a"), (2, "a"), (3, "b")]]
-    args = [arg for node in nodes for arg in ("--node", node)]
-    layout = json.loads(run(BINARY, "cluster", "init", "--dir", DIR, "--mail-shards", str(SHARDS), *args, "--json"))
-    assert [row["node"] for row in layout["nodes"]] == [1, 2, 3], layout
-    assert os.stat(os.path.join(DIR, "authority-key.pem")).st_mode & 0o777 == 0o600
-    run(BINARY, "cluster", "init", "--dir", DIR, *args, expect=1)
-    run(BINARY, "cluster", "init", "--dir", DIR, "--node", "1=a", expect=2)
+def laid_out():
+    """Says what it made; keeps the key that signs nodes to itself; makes nothing twice, and nothing of half a node."""
+    assert [row["node"] for row in CLUSTER.layout["nodes"]] == [1, 2, 3], CLUSTER.layout
+    assert os.stat(os.path.join(CLUSTER.dir, "authority-key.pem")).st_mode & 0o777 == 0o600
+    run(BINARY, "cluster", "init", "--dir", CLUSTER.dir, *CLUSTER.init_args, expect=1)
+    run(BINARY, "cluster", "init", "--dir", CLUSTER.dir, "--node", "1=a", expect=2)
 
 
 def fill(sent):
     """Small and large mail for all, then flags on some."""
-    to = ["--server", f"http://127.0.0.1:{PORTS[1].http}", "--data", DIR]
+    to = ["--server", f"http://127.0.0.1:{PORTS[1].http}", "--data", CLUSTER.dir]
     for user in USERS:
         run(BINARY, "account", "add", user, "--password-stdin", *to, stdin="demo\n")
         for number in range(COUNT):
@@ -118,7 +105,7 @@ def fill(sent):
 
 def replace_node_3(processes, sent, marked):
     processes[3].kill()
-    shutil.rmtree(os.path.join(DIR, "node-3"))
+    shutil.rmtree(CLUSTER.folder(3))
     until("the gate is closed", lambda: any(p["code"] == "site_unreachable" for p in replication(1)[1]["problems"]))
     refused = cluster("remove-node", "3", expect=1)
     assert replication(1)[1]["cluster"]["nodes"] == 3, refused
@@ -132,7 +119,8 @@ def replace_node_3(processes, sent, marked):
     away = subprocess.run(add_node_4("--wait", "1"), capture_output=True, text=True, timeout=60)
     assert away.returncode == 1 and "node 4 cannot be reached" in away.stderr, away
     assert replication(1)[1]["cluster"]["nodes"] == 3
-    processes[4] = start(4)
+    keep_few_entries(4)
+    CLUSTER.start(4)
     # Interrupted at any moment, and repeated.
     first = subprocess.Popen(add_node_4(), stdout=subprocess.DEVNULL)
     until("node 4 is a member", lambda: replication(1)[1]["cluster"]["nodes"] == 4)
@@ -149,7 +137,7 @@ def replace_node_3(processes, sent, marked):
     done = json.loads(cluster("remove-node", "3", server=2))
     assert all(shard["state"] == "absent" for shard in done["shards"]), done
     until("nodes 1, 2 and 4 agree", lambda: settled([1, 2, 4]))
-    until("node 4 is ready", lambda: ready(4))
+    until("node 4 is ready", lambda: http(PORTS[4].http, "/health/ready")[0] == 200)
     for node in [1, 2, 4]:
         check(node, sent, marked)
 
@@ -165,7 +153,7 @@ def move_leaders():
     cluster("transfer-leader", "--to", "3", expect=1)
     cluster("remove-node", "1", expect=1)
     refused = subprocess.run(
-        [BINARY, "cluster", "remove-node", "4", "--server", f"http://127.0.0.1:{PORTS[1].http}", "--data", DIR],
+        [BINARY, "cluster", "remove-node", "4", "--server", f"http://127.0.0.1:{PORTS[1].http}", "--data", CLUSTER.dir],
         capture_output=True, text=True, timeout=60,
     )
     assert refused.returncode == 1 and "--leave-site" in refused.stderr, refused
@@ -176,11 +164,11 @@ def restart_all(processes, sent, marked):
     for node in [1, 2, 4]:
         assert processes[node].terminate() == 0
     if KEEP is not None:
-        with open(os.path.join(TOP, "node-4.log")) as log:
+        with open(CLUSTER.log(4)) as log:
             assert "the snapshot is installed" in log.read(), "node 4 got the log, and no snapshot"
-        shutil.rmtree(os.path.join(DIR, "node-4", "views"))
+        shutil.rmtree(os.path.join(CLUSTER.folder(4), "views"))
     for node in [1, 2, 4]:
-        processes[node] = start(node)
+        CLUSTER.start(node)
     until("nodes 1, 2 and 4 agree after a restart", lambda: settled([1, 2, 4]))
     deliver(PORTS[4].lmtp, USERS[1], message("last"))
     sent[USERS[1]].append(message("last"))
@@ -188,34 +176,25 @@ def restart_all(processes, sent, marked):
     for node in [1, 2, 4]:
         check(node, sent, marked)
         assert processes[node].terminate() == 0
-        run(BINARY, "verify", "--data", os.path.join(DIR, f"node-{node}"))
+        run(BINARY, "verify", "--data", CLUSTER.folder(node))
 
 
-def main():
-    lay_out()
+def main(processes):
     sent = {user: [] for user in USERS}
-    processes = {node: start(node) for node in [1, 2, 3]}
-    try:
-        for node in [1, 2, 3]:
-            until(f"node {node} is ready", lambda: ready(node))
-        until("all is settled", lambda: settled([1, 2, 3]))
-        done = json.loads(cluster("policy", "strict", server=2))
-        assert {shard["on_site_loss"] for shard in done["shards"]} == {"strict"}, done
-        assert all(replication(node)[1]["on_site_loss"] == "strict" for node in [1, 2, 3])
-        marked = fill(sent)
-        replace_node_3(processes, sent, marked)
-        move_leaders()
-        restart_all(processes, sent, marked)
-    except BaseException:
-        for node in processes:
-            show_end(f"node {node}", os.path.join(TOP, f"node-{node}.log"))
-        raise
-    finally:
-        for process in processes.values():
-            if process.process.poll() is None:
-                process.kill()
+    until("all is settled", lambda: settled([1, 2, 3]))
+    done = json.loads(cluster("policy", "strict", server=2))
+    assert {shard["on_site_loss"] for shard in done["shards"]} == {"strict"}, done
+    assert all(replication(node)[1]["on_site_loss"] == "strict" for node in [1, 2, 3])
+    marked = fill(sent)
+    replace_node_3(processes, sent, marked)
+    move_leaders()
+    restart_all(processes, sent, marked)
 
 
-with tempfile.TemporaryDirectory() as TOP:
-    DIR = os.path.join(TOP, "cluster")
-    main()
+with tempfile.TemporaryDirectory() as top:
+    CLUSTER = Cluster(BINARY, top, OFFSET, SHARDS, {1: "a", 2: "a", 3: "b"})
+    laid_out()
+    for founder in [1, 2, 3]:
+        keep_few_entries(founder)
+    with CLUSTER.running({node: PORTS[node] for node in [1, 2, 3]}) as nodes:
+        main(nodes)

@@ -144,3 +144,53 @@ def show_end(title, path, lines=20):
     except OSError as error:
         text = f"{error}\n"
     print(f"---- {title}\n{text}", file=sys.stderr)
+
+
+class Cluster:
+    """Nodes from `cluster init`, each a process, under a folder of their own."""
+
+    def __init__(self, binary, top, offset, shards, sites):
+        """`sites`: node to site, of those that found it."""
+        self.binary, self.dir, self.offset = binary, os.path.join(top, "cluster"), offset
+        self.processes = {}
+        nodes = [f"{node}={site}@{self.peer(node)}" for node, site in sites.items()]
+        self.init_args = [arg for node in nodes for arg in ("--node", node)]
+        laid_out = run(binary, "cluster", "init", "--dir", self.dir, "--mail-shards", str(shards), *self.init_args, "--json")
+        self.layout = json.loads(laid_out)
+
+    def peer_port(self, node):
+        return node * 1000 + self.offset + 700
+
+    def peer(self, node):
+        return f"127.0.0.1:{self.peer_port(node)}"
+
+    def folder(self, node):
+        return os.path.join(self.dir, f"node-{node}")
+
+    def config(self, node):
+        return os.path.join(self.folder(node), "gotthard.toml")
+
+    def log(self, node):
+        """Beside the folder, which a test may delete."""
+        return os.path.join(self.dir, f"node-{node}.log")
+
+    def start(self, node):
+        self.processes[node] = Process(self.binary, "serve", "--config", self.config(node), log=self.log(node))
+
+    @contextlib.contextmanager
+    def running(self, ports):
+        """The founders, once each of them (`ports`) is ready. Shows how their logs end if the body fails; leaves no process."""
+        try:
+            for node in ports:
+                self.start(node)
+            for node in ports:
+                until(f"node {node} is ready", lambda: http(ports[node].http, "/health/ready")[0] == 200)
+            yield self.processes
+        except BaseException:
+            for node in self.processes:
+                show_end(f"node {node}", self.log(node))
+            raise
+        finally:
+            for process in self.processes.values():
+                if process.process.poll() is None:
+                    process.kill()

@@ -9,14 +9,13 @@ Usage: recover.py BINARY OFFSET
 
 import json
 import os
-import smtplib
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 
-from node import Ports, Process, bodies, deliver, http, login, message, run, show_end, until
+from node import Cluster, Ports, bodies, deliver, http, login, message, run, until
 
 BINARY, OFFSET = sys.argv[1], int(sys.argv[2])
 NODES = [1, 2, 3, 4, 5]
@@ -29,36 +28,13 @@ RECEIPTS = []
 LARGE = 600_000
 
 
-def peer_port(node):
-    return node * 1000 + OFFSET + 700
-
-
-def peer(node):
-    return f"127.0.0.1:{peer_port(node)}"
-
-
 def replication(node):
     return http(PORTS[node].http, "/health/replication")[1]
 
 
-def folder(node):
-    return os.path.join(DIR, f"node-{node}")
-
-
-def start(node):
-    log = os.path.join(DIR, f"node-{node}.log")
-    return Process(BINARY, "serve", "--config", os.path.join(folder(node), "gotthard.toml"), log=log)
-
-
 def admin(*args, node, expect=0, stdin=""):
-    to = ["--server", f"http://127.0.0.1:{PORTS[node].http}", "--data", DIR]
+    to = ["--server", f"http://127.0.0.1:{PORTS[node].http}", "--data", CLUSTER.dir]
     return run(BINARY, *args, *to, expect=expect, stdin=stdin)
-
-
-def lay_out():
-    nodes = [f"{node}={site}@{peer(node)}" for node, site in [(1, "a"), (2, "a"), (3, "b")]]
-    args = [arg for node in nodes for arg in ("--node", node)]
-    run(BINARY, "cluster", "init", "--dir", DIR, "--mail-shards", str(SHARDS), *args)
 
 
 def fill(sent):
@@ -78,8 +54,8 @@ def fill(sent):
 
 
 def recover(*more, expect=0):
-    survivor = os.path.join(folder(3), "gotthard.toml")
-    args = ["--survivor", survivor, "--dir", DIR, "--id", "4", "--json", *more]
+    survivor = os.path.join(CLUSTER.folder(3), "gotthard.toml")
+    args = ["--survivor", survivor, "--dir", CLUSTER.dir, "--id", "4", "--json", *more]
     done = subprocess.run([BINARY, "cluster", "recover-site", *args], capture_output=True, text=True, timeout=60)
     assert done.returncode == expect, done
     return done
@@ -111,18 +87,18 @@ def refusals(processes):
     processes[3].terminate()
     assert "--fenced" in recover("--yes", expect=2).stderr
     assert "--fenced-at is a time" in recover("--fenced", "off", "--fenced-at", "noon", "--yes", expect=1).stderr
-    taken = ["--survivor", os.path.join(folder(3), "gotthard.toml"), "--dir", DIR, "--id", "3", *fenced]
+    taken = ["--survivor", os.path.join(CLUSTER.folder(3), "gotthard.toml"), "--dir", CLUSTER.dir, "--id", "3", *fenced]
     assert "no node ever had" in subprocess.run(
         [BINARY, "cluster", "recover-site", *taken], capture_output=True, text=True, timeout=60).stderr
-    with socket.create_server(("127.0.0.1", peer_port(2))):
+    with socket.create_server(("127.0.0.1", CLUSTER.peer_port(2))):
         assert "node 2 of site a answers" in recover(*fenced, expect=1).stderr
-    assert not os.path.exists(folder(4)) and not os.path.exists(os.path.join(DIR, ".node-4.unfinished"))
+    assert not os.path.exists(CLUSTER.folder(4)) and not os.path.exists(os.path.join(CLUSTER.dir, ".node-4.unfinished"))
     return fenced
 
 
 def goes_on(processes, sent, before):
     """The new node has everything, numbers have jumped, and a second site is added."""
-    processes[4] = start(4)
+    CLUSTER.start(4)
     # It listens where node 3 did.
     PORTS[4] = PORTS[3]
     until("node 4 is ready", lambda: http(PORTS[4].http, "/health/ready")[0] == 200)
@@ -148,12 +124,12 @@ def goes_on(processes, sent, before):
     admin("receipt", "<no receipt>", node=4, expect=1)
 
     # A node of the old incarnation is a stranger now.
-    processes[1] = start(1)
+    CLUSTER.start(1)
     until("node 1 runs", lambda: http(PORTS[1].http, "/health/live")[0] == 200)
-    args = ["cluster", "add-node", "5", "--site", "c", "--peer", peer(5), "--dir", DIR]
+    args = ["cluster", "add-node", "5", "--site", "c", "--peer", CLUSTER.peer(5), "--dir", CLUSTER.dir]
     adding = subprocess.Popen([BINARY, *args, "--server", f"http://127.0.0.1:{PORTS[4].http}"], stdout=subprocess.DEVNULL)
-    until("node 5's folder is made", lambda: os.path.exists(os.path.join(folder(5), "gotthard.toml")))
-    processes[5] = start(5)
+    until("node 5's folder is made", lambda: os.path.exists(os.path.join(CLUSTER.folder(5), "gotthard.toml")))
+    CLUSTER.start(5)
     assert adding.wait(60) == 0
     until("two sites are in sync", lambda: replication(4)["status"] == "ok" and replication(4)["mode"] == "in_sync")
     for node in [4, 5]:
@@ -162,110 +138,86 @@ def goes_on(processes, sent, before):
     processes[1].kill()
 
 
-def strict():
+def strict(processes):
     sent = {user: [] for user in USERS}
-    processes = {node: start(node) for node in [1, 2, 3]}
-    try:
-        for node in [1, 2, 3]:
-            until(f"node {node} is ready", lambda: http(PORTS[node].http, "/health/ready")[0] == 200)
-        until("all is in sync", lambda: replication(1)["status"] == "ok")
-        admin("cluster", "policy", "strict", node=2)
-        assert all(replication(node)["on_site_loss"] == "strict" for node in [1, 2, 3])
-        fill(sent)
-        view = json.loads(admin("receipt", RECEIPTS[0], "--json", node=2))
-        assert view["held"] and view["visible"] and view["sites"] == ["a", "b"], view
-        before = {user: numbers(1, user) for user in USERS}
-        until("node 3 has folded all", lambda: replication(3)["status"] == "ok")
-        processes[1].kill()
-        processes[2].kill()
-        # What is left can be read.
-        check(3, sent)
-        fenced = refusals(processes)
-        verdict = json.loads(recover("--dry-run").stdout)["verdict"]
-        assert verdict["complete"] and len(verdict["shards"]) == SHARDS + 1, verdict
-        record = json.loads(recover(*fenced).stdout)
-        assert record["incarnation"] == 2 and record["verdict"]["complete"], record
-        assert "is there already" in recover(*fenced, expect=1).stderr
-        goes_on(processes, sent, before)
-        for node in [4, 5]:
-            assert processes[node].terminate() == 0
-            run(BINARY, "verify", "--data", folder(node))
-    except BaseException:
-        for node in processes:
-            show_end(f"node {node}", os.path.join(DIR, f"node-{node}.log"))
-        raise
-    finally:
-        for process in processes.values():
-            if process.process.poll() is None:
-                process.kill()
+    until("all is in sync", lambda: replication(1)["status"] == "ok")
+    admin("cluster", "policy", "strict", node=2)
+    assert all(replication(node)["on_site_loss"] == "strict" for node in [1, 2, 3])
+    fill(sent)
+    view = json.loads(admin("receipt", RECEIPTS[0], "--json", node=2))
+    assert view["held"] and view["visible"] and view["sites"] == ["a", "b"], view
+    before = {user: numbers(1, user) for user in USERS}
+    until("node 3 has folded all", lambda: replication(3)["status"] == "ok")
+    processes[1].kill()
+    processes[2].kill()
+    # What is left can be read.
+    check(3, sent)
+    fenced = refusals(processes)
+    verdict = json.loads(recover("--dry-run").stdout)["verdict"]
+    assert verdict["complete"] and len(verdict["shards"]) == SHARDS + 1, verdict
+    record = json.loads(recover(*fenced).stdout)
+    assert record["incarnation"] == 2 and record["verdict"]["complete"], record
+    assert "is there already" in recover(*fenced, expect=1).stderr
+    goes_on(processes, sent, before)
+    for node in [4, 5]:
+        assert processes[node].terminate() == 0
+        run(BINARY, "verify", "--data", CLUSTER.folder(node))
 
 
-def degrade():
+def degrade(processes):
     sent = {user: [] for user in USERS}
-    processes = {node: start(node) for node in [1, 2, 3]}
-    try:
-        for node in [1, 2, 3]:
-            until(f"node {node} is ready", lambda: http(PORTS[node].http, "/health/ready")[0] == 200)
-        until("all is in sync", lambda: replication(1)["status"] == "ok")
-        admin("cluster", "policy", "degrade", node=3)
-        fill(sent)
-        until("node 3 has folded all", lambda: replication(3)["status"] == "ok")
-        # Node 3 writes down until when it was in sync, shard by shard.
-        known = os.path.join(folder(3), "in-sync.json")
-        until("it is written down", lambda: os.path.exists(known) and len(json.load(open(known))) == SHARDS + 1)
-        together = time.time()
-        processes[3].kill()
-        until("site a goes on alone", lambda: all(
-            "sites=a" in deliver(PORTS[1].lmtp, user, message("alone")) for user in USERS))
-        assert replication(1)["mode"] == "degraded"
-        imap = login(PORTS[1].imap, USERS[0])
-        imap.select("INBOX")
-        assert imap.uid("STORE", "7", "+FLAGS", "(\\Answered)")[0] == "OK"
-        alone = {user: len(bodies(login(PORTS[2].imap, user))) - COUNT for user in USERS}
-        processes[1].terminate()
-        processes[2].kill()
+    until("all is in sync", lambda: replication(1)["status"] == "ok")
+    admin("cluster", "policy", "degrade", node=3)
+    fill(sent)
+    until("node 3 has folded all", lambda: replication(3)["status"] == "ok")
+    # Node 3 writes down until when it was in sync, shard by shard.
+    known = os.path.join(CLUSTER.folder(3), "in-sync.json")
+    until("it is written down", lambda: os.path.exists(known) and len(json.load(open(known))) == SHARDS + 1)
+    together = time.time()
+    processes[3].kill()
+    until("site a goes on alone", lambda: all(
+        "sites=a" in deliver(PORTS[1].lmtp, user, message("alone")) for user in USERS))
+    assert replication(1)["mode"] == "degraded"
+    imap = login(PORTS[1].imap, USERS[0])
+    imap.select("INBOX")
+    assert imap.uid("STORE", "7", "+FLAGS", "(\\Answered)")[0] == "OK"
+    alone = {user: len(bodies(login(PORTS[2].imap, user))) - COUNT for user in USERS}
+    processes[1].terminate()
+    processes[2].kill()
 
-        verdict = json.loads(recover("--dry-run").stdout)["verdict"]
-        assert not verdict["complete"], verdict
-        limit = verdict["nothing_missing_before"]
-        since = time.mktime(time.strptime(limit, "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
-        # The lease reaches a few seconds beyond the last moment together; no site may say more than is true.
-        assert together - 10 < since < together + 10, (limit, together)
-        recover("--fenced", "switched off", "--fenced-at", limit, "--yes")
-        PORTS[4] = PORTS[3]
-        processes[4] = start(4)
-        until("node 4 is ready", lambda: http(PORTS[4].http, "/health/ready")[0] == 200)
-        check(4, sent)
+    verdict = json.loads(recover("--dry-run").stdout)["verdict"]
+    assert not verdict["complete"], verdict
+    limit = verdict["nothing_missing_before"]
+    since = time.mktime(time.strptime(limit, "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+    # The lease reaches a few seconds beyond the last moment together; no site may say more than is true.
+    assert together - 10 < since < together + 10, (limit, together)
+    recover("--fenced", "switched off", "--fenced-at", limit, "--yes")
+    PORTS[4] = PORTS[3]
+    CLUSTER.start(4)
+    until("node 4 is ready", lambda: http(PORTS[4].http, "/health/ready")[0] == 200)
+    check(4, sent)
 
-        salvaged = os.path.join(DIR, "salvaged")
-        record = os.path.join(folder(4), "recovered.json")
-        args = ["salvage", "--data", folder(1), "--recovered", record, "--to", salvaged, "--json"]
-        found = json.loads(run(BINARY, *args))
-        assert found["messages"] == sum(alone.values()), (found, alone)
-        assert found["changes"] >= 1, found
-        with open(os.path.join(salvaged, "changes.jsonl")) as file:
-            changes = [json.loads(line) for line in file]
-        flagged = [change for change in changes if change["what"] == "flags"]
-        assert flagged[0]["address"] == USERS[0] and flagged[0]["uids"] == "7", flagged
-        for user in USERS:
-            admin("import", "--account", user, os.path.join(salvaged, user), node=4)
-        for user in USERS:
-            sent[user] += [message("alone")] * alone[user]
-        check(4, sent)
-        run(BINARY, *args, expect=1)
-    except BaseException:
-        for node in processes:
-            show_end(f"node {node}", os.path.join(DIR, f"node-{node}.log"))
-        raise
-    finally:
-        for process in processes.values():
-            if process.process.poll() is None:
-                process.kill()
+    salvaged = os.path.join(CLUSTER.dir, "salvaged")
+    record = os.path.join(CLUSTER.folder(4), "recovered.json")
+    args = ["salvage", "--data", CLUSTER.folder(1), "--recovered", record, "--to", salvaged, "--json"]
+    found = json.loads(run(BINARY, *args))
+    assert found["messages"] == sum(alone.values()), (found, alone)
+    assert found["changes"] >= 1, found
+    with open(os.path.join(salvaged, "changes.jsonl")) as file:
+        changes = [json.loads(line) for line in file]
+    flagged = [change for change in changes if change["what"] == "flags"]
+    assert flagged[0]["address"] == USERS[0] and flagged[0]["uids"] == "7", flagged
+    for user in USERS:
+        admin("import", "--account", user, os.path.join(salvaged, user), node=4)
+    for user in USERS:
+        sent[user] += [message("alone")] * alone[user]
+    check(4, sent)
+    run(BINARY, *args, expect=1)
 
 
 for part in [strict, degrade]:
+    PORTS = {node: Ports(node, OFFSET) for node in NODES}
     with tempfile.TemporaryDirectory() as top:
-        DIR = os.path.join(top, "cluster")
-        lay_out()
-        part()
-        PORTS = {node: Ports(node, OFFSET) for node in NODES}
+        CLUSTER = Cluster(BINARY, top, OFFSET, SHARDS, {1: "a", 2: "a", 3: "b"})
+        with CLUSTER.running({node: PORTS[node] for node in [1, 2, 3]}) as processes:
+            part(processes)
