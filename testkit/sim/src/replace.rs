@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
+/// Between two tries, in simulated time.
 const AGAIN: Duration = Duration::from_millis(200);
 /// As the server asks for it (MEMBER-1): a learner this close votes.
 const PROMOTE_BEHIND_MAX: u64 = 1_000;

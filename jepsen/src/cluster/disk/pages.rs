@@ -205,10 +205,12 @@ fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize> {
 mod tests {
     use super::*;
 
-    /// What is left of "flushed" after "written" was put over it from `offset` on, and `flush`.
-    fn after(offset: u64, is_flushed: bool, percent: u64) -> Vec<u8> {
+    const NAME: &str = "file";
+
+    /// A file of a disk of its own, and "flushed" in it.
+    fn flushed() -> (tempfile::TempDir, File, Store) {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("file");
+        let path = folder.path().join(NAME);
         std::fs::write(&path, b"flushed").expect("written");
         let file = OpenOptions::new()
             .read(true)
@@ -216,6 +218,12 @@ mod tests {
             .open(&path)
             .expect("opened");
         let store = Store::new(folder.path(), 1, false);
+        (folder, file, store)
+    }
+
+    /// What is left of "flushed" after "written" was put over it from `offset` on, and `flush`.
+    fn after(offset: u64, is_flushed: bool, percent: u64) -> Vec<u8> {
+        let (folder, file, store) = flushed();
         store.write(&file, offset, b"written").expect("written");
         if is_flushed {
             store.flush(&file).expect("flushed");
@@ -224,7 +232,7 @@ mod tests {
         locked(&unflushed)
             .lose(&file, &mut Chance::new(3), percent)
             .expect("lost");
-        std::fs::read(&path).expect("read")
+        std::fs::read(folder.path().join(NAME)).expect("read")
     }
 
     #[test]
@@ -238,15 +246,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_lets_no_file_grow() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("file");
-        std::fs::write(&path, b"flushed").expect("written");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .expect("opened");
-        let store = Store::new(folder.path(), 1, false);
+        let (_folder, file, store) = flushed();
         store.fail(Some(Failure::Full));
         assert!(store.write(&file, 0, b"same").is_ok());
         assert!(store.write(&file, 7, b"more").is_err());
