@@ -9,7 +9,6 @@ use raft_api::{Group, LogId, LogIndex};
 use raft_log::{Disk, Journal, Meaning, Scanned, StoredEntry, scan};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Of a frame: the head is 56 bytes, its checksum covers the log id; then the payload.
 pub(super) const HEAD: i64 = 33;
