@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -68,6 +68,44 @@ pub struct Peer {
 
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct AtRest {
+    /// What the files take.
+    pub blocks: u64,
+    /// Without the zeros at their ends: room that is preallocated, the same whatever the store holds.
+    pub filled: u64,
+}
+
+impl AtRest {
+    pub fn more_than(self, before: AtRest) -> AtRest {
+        AtRest {
+            blocks: self.blocks.saturating_sub(before.blocks),
+            filled: self.filled.saturating_sub(before.filled),
+        }
+    }
+}
+
+/// A file may go while we look.
+fn zeros_at_end(path: &Path) -> Result<u64> {
+    const PIECE: u64 = 1 << 20;
+    let Ok(file) = fs::File::open(path) else {
+        return Ok(0);
+    };
+    let length = file.metadata()?.len();
+    let mut end = length;
+    let mut piece = vec![0; PIECE as usize];
+    while end > 0 {
+        let from = end.saturating_sub(PIECE);
+        let piece = &mut piece[..(end - from) as usize];
+        file.read_exact_at(piece, from)?;
+        if let Some(last) = piece.iter().rposition(|byte| *byte != 0) {
+            return Ok(length - from - last as u64 - 1);
+        }
+        end = from;
+    }
+    Ok(length)
 }
 
 impl Peer {
@@ -156,8 +194,8 @@ impl Peer {
     }
 
     /// Bytes of all its files.
-    pub fn at_rest(&self) -> Result<u64> {
-        let mut sum = 0;
+    pub fn at_rest(&self) -> Result<AtRest> {
+        let mut sum = AtRest::default();
         let mut folders = vec![self._folder.path().to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder)? {
@@ -166,7 +204,11 @@ impl Peer {
                 let Ok(meta) = entry.metadata() else { continue };
                 match meta.is_dir() {
                     true => folders.push(entry.path()),
-                    false => sum += meta.blocks() * 512,
+                    false => {
+                        let blocks = meta.blocks() * 512;
+                        sum.blocks += blocks;
+                        sum.filled += blocks.saturating_sub(zeros_at_end(&entry.path())?);
+                    }
                 }
             }
         }

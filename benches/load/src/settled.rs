@@ -1,7 +1,7 @@
 //! What a gigabyte of mail costs the disk once everything has settled: bytes written, and bytes at rest.
 
 use crate::lmtp::{self, side_by_side};
-use crate::peers::{Peer, PeerKind};
+use crate::peers::{AtRest, Peer, PeerKind};
 use crate::usage;
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct Settled {
     pub bytes: u64,
     pub messages: u64,
     pub written: u64,
-    pub at_rest: u64,
+    pub at_rest: AtRest,
     pub memory_kib: u64,
     pub seconds: f64,
     pub worst_pause_ms: u64,
@@ -66,7 +66,7 @@ pub fn deliver(
         bytes: run.bytes,
         messages: run.operations,
         written: after.written.saturating_sub(before.written),
-        at_rest: peer.at_rest()?.saturating_sub(at_rest_before),
+        at_rest: peer.at_rest()?.more_than(at_rest_before),
         memory_kib: usage::pss_kib(&peer.pids()?),
         seconds,
         worst_pause_ms: crate::report::worst_pause_ms(&run),

@@ -25,8 +25,10 @@ pub struct Options {
     pub keep_free_bytes: u64,
     /// The longest that a batch is held back to gather more appends.
     pub gather: Duration,
-    /// Appends are gathered only while at least this many are queued or expected (`Journal::expect_append`).
+    /// Appends are gathered for that long while at least this many are queued or expected (`Journal::expect_append`).
     pub gather_min_in_flight: usize,
+    /// With at least this many, for as long as a batch takes; with fewer not at all.
+    pub gather_few_in_flight: usize,
     /// Payloads of recent entries kept in memory. What is not flushed yet is kept beyond it.
     pub cache_bytes: usize,
     /// After this long without work the last batch is sealed.
@@ -47,6 +49,7 @@ impl Default for Options {
             keep_free_bytes: 0,
             gather: Duration::from_millis(2),
             gather_min_in_flight: 20,
+            gather_few_in_flight: 8,
             cache_bytes: 32 << 20,
             seal_after_idle: Duration::from_millis(100),
             check_at_open_bytes: limits::CHECK_AT_OPEN_BYTES,

@@ -61,6 +61,10 @@ pub struct Writer {
     due: VecDeque<Due>,
     idle_since: Option<Duration>,
     gather_until: Option<Duration>,
+    /// When the last batch was begun, if the step that wrote it was the last one.
+    batch_begun: Option<Duration>,
+    /// What a batch takes to be written and flushed, smoothed.
+    batch_takes: Duration,
     stopped: bool,
     #[cfg(any(test, feature = "testing"))]
     twin: Option<Twin>,
@@ -102,6 +106,8 @@ impl Writer {
             due: VecDeque::new(),
             idle_since: None,
             gather_until: None,
+            batch_begun: None,
+            batch_takes: Duration::ZERO,
             stopped: false,
             #[cfg(any(test, feature = "testing"))]
             twin: EVERYWHERE.get().copied(),
@@ -124,6 +130,9 @@ impl Writer {
         if self.stopped {
             return Step::Stopped;
         }
+        if let Some(begun) = self.batch_begun.take() {
+            self.batch_takes = (self.batch_takes * 7 + now.saturating_sub(begun)) / 8;
+        }
         let worked = match self.turn(now) {
             Turn::Idle => return Step::Idle,
             Turn::Gather(until) => return Step::Gather { until },
@@ -133,7 +142,10 @@ impl Writer {
                 return Step::Stopped;
             }
             Turn::Seal => self.write_seal(),
-            Turn::Batch => self.write_batch(),
+            Turn::Batch => {
+                self.batch_begun = Some(now);
+                self.write_batch()
+            }
         };
         self.gather_until = None;
         self.idle_since = None;
@@ -188,21 +200,31 @@ impl Writer {
         }
         self.idle_since = None;
         let expected = self.shared.expected.load(Ordering::Relaxed);
-        let is_busy = state.queue.len().max(expected) >= options.gather_min_in_flight;
+        let gather = self.gather_for(state.queue.len().max(expected));
         // Not all of them: some are on their way back to whoever asked for them.
         let are_here = expected > 0 && state.queue.len() >= gather_target(expected);
-        if is_busy
+        if !gather.is_zero()
             && !are_here
             && state.queue.len() < limits::MAX_BATCH_FRAMES
             && state.space.queued < limits::MAX_BATCH_BYTES
             && !state.closing
         {
-            let until = *self.gather_until.get_or_insert(now + options.gather);
+            let until = *self.gather_until.get_or_insert(now + gather);
             if now < until {
                 return Turn::Gather(until);
             }
         }
         Turn::Batch
+    }
+
+    /// A few in flight are worth the wait for what a batch takes: where flushes are slow, one more would cost as much.
+    fn gather_for(&self, in_flight: usize) -> Duration {
+        let options = &self.shared.options;
+        match in_flight {
+            few if few < options.gather_few_in_flight => Duration::ZERO,
+            some if some < options.gather_min_in_flight => options.gather.min(self.batch_takes),
+            _ => options.gather,
+        }
     }
 
     /// Nothing is written after this. Whoever still waits is told why.

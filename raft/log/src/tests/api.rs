@@ -239,7 +239,7 @@ fn only_what_is_in_memory_is_read_from_the_cache() {
     assert_eq!(read(0..3).len(), 3);
 }
 
-/// With 20 in flight a batch is held back for 2 ms; with fewer it is written at once.
+/// With 20 in flight a batch is held back for 2 ms; with fewer, and flushes that take no time, it is written at once.
 #[test]
 fn gathers_only_under_load() {
     let disk = FaultyDisk::default();
@@ -296,6 +296,36 @@ fn gathers_what_is_expected() {
         drop(guards);
         // Nothing more is expected: what was held back is written.
         settle(&mut writer, &mut now.clone());
+    }
+}
+
+/// From 8 in flight on a batch is held back for as long as batches take, an eighth of the last one's time counted.
+#[test]
+fn gathers_a_few_while_flushes_are_slow() {
+    let ms = Duration::from_millis;
+    // In flight, what the batch before took, how long this one is held back.
+    let rows = [
+        (7, ms(8), None),
+        (8, ms(8), Some(ms(1))),
+        (19, ms(4), Some(ms(4) / 8)),
+        (19, ms(80), Some(ms(2))),
+        (20, ms(8), Some(ms(2))),
+        (8, ms(0), None),
+    ];
+    for (in_flight, took, held) in rows {
+        let disk = FaultyDisk::default();
+        let (journal, mut writer, _) = open(&disk);
+        journal.append(SHARD, vec![entry(1, 0)], ignore()).unwrap();
+        let begun = Duration::from_secs(1);
+        assert_eq!(writer.step(begun), Step::Worked);
+        let now = begun + took;
+        for index in 1..=in_flight {
+            journal
+                .append(SHARD, vec![entry(1, index)], ignore())
+                .unwrap();
+        }
+        let expect = held.map_or(Step::Worked, |held| Step::Gather { until: now + held });
+        assert_eq!(writer.step(now), expect, "{in_flight} after {took:?}");
     }
 }
 
