@@ -43,4 +43,4 @@ pub use error::NodeError;
 pub use node::{Asker, LogKeeping, Node, NodeConfig, Timing};
 #[cfg(any(test, feature = "testing"))]
 pub use node::{Twin, break_everywhere, break_on_purpose};
-pub use runtime::choose_chance;
+pub use runtime::{choose_chance, wake_together};

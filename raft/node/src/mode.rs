@@ -18,6 +18,7 @@ use crate::limits::{
     CHANGE_TIMEOUT, LEASE_ASKED, LEASE_DRIFT, LEASE_LENGTH, MODE_CHECK, MODE_LAG_ENTRIES,
 };
 use crate::mark;
+use crate::runtime::on_a_line;
 use crate::shared::Shared;
 use crate::types::{Metrics, Payload, Raft};
 use crate::wire::{self, Malformed, WireLease, WireMode, kind};
@@ -30,7 +31,7 @@ use raft_transport::{Class, Peers};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 /// The newest committed mode of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,8 +192,8 @@ pub(crate) fn has_own_term(shared: &Shared, metrics: &Metrics) -> bool {
 
 /// Looks a few times a second whether another mode is due, and proposes it.
 pub(crate) async fn run(shared: Arc<Shared>, raft: Raft) {
-    let mut tick = interval(MODE_CHECK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = interval_at(on_a_line(Instant::now()), MODE_CHECK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut leads: Option<(u64, Instant)> = None;
     loop {
         if !worth_a_look(&shared).await {
@@ -307,8 +308,8 @@ pub(crate) async fn switch(
 
 /// On a node outside the leader's site: asks for leases, and remembers until when this site is known to be in sync.
 pub(crate) async fn ask(shared: Arc<Shared>, raft: Raft, peers: Arc<Peers>) {
-    let mut tick = interval(LEASE_ASKED);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = interval_at(on_a_line(Instant::now()), LEASE_ASKED);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         if !worth_a_look(&shared).await {
             return;
