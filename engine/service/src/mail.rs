@@ -5,8 +5,8 @@ use crate::outcome::mismatch;
 use crate::service::{Home, rows_failed};
 use crate::{
     AppendRequest, AppendedTo, BodyHandle, Changes, Content, CopiedTo, Delivered, Delivery,
-    FlagMode, Freshness, LoginError, Mail, MailboxEntry, MailboxStatus, MessageRow, Opened, Peer,
-    Principal, Receipt, Recipient, RecipientError, Refusal, Service, Stored, body,
+    Expunged, FlagMode, Freshness, LoginError, Mail, MailboxEntry, MailboxStatus, MessageRow,
+    Opened, Peer, Principal, Receipt, Recipient, RecipientError, Refusal, Service, Stored, body,
 };
 use async_trait::async_trait;
 use engine_domain::{log_time, read};
@@ -137,15 +137,15 @@ impl Mail for Service {
         who: &Principal,
         name: &MailboxName,
         special_use: Option<SpecialUse>,
-    ) -> Result<MailboxId, Refusal> {
+    ) -> Result<(MailboxId, Receipt), Refusal> {
         let kind = Kind::MailboxCreated(ev::MailboxCreated {
             name: name.as_str().to_owned(),
             special_use: special_use.map_or(0, |special_use| special_use as u32),
             uid_validity: 0,
             subscribed: false,
         });
-        match self.change(peer, who, kind).await?.0 {
-            OutcomeKind::Mailbox(made) => Ok(MailboxId(made.mailbox)),
+        match self.change(peer, who, kind).await? {
+            (OutcomeKind::Mailbox(made), receipt) => Ok((MailboxId(made.mailbox), receipt)),
             _ => mismatch(),
         }
     }
@@ -155,13 +155,13 @@ impl Mail for Service {
         peer: &Peer,
         who: &Principal,
         name: &MailboxName,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Receipt, Refusal> {
         let kind = Kind::MailboxDeleted(ev::MailboxDeleted {
             name: name.as_str().to_owned(),
         });
-        self.change(peer, who, kind).await?;
+        let (_, receipt) = self.change(peer, who, kind).await?;
         tracing::debug!(event = "mailbox_deleted", session = %peer.session, user = %who.name, mailbox = ?name.as_str());
-        Ok(())
+        Ok(receipt)
     }
 
     async fn rename_mailbox(
@@ -170,13 +170,12 @@ impl Mail for Service {
         who: &Principal,
         from: &MailboxName,
         to: &MailboxName,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Receipt, Refusal> {
         let kind = Kind::MailboxRenamed(ev::MailboxRenamed {
             from: from.as_str().to_owned(),
             to: to.as_str().to_owned(),
         });
-        self.change(peer, who, kind).await?;
-        Ok(())
+        Ok(self.change(peer, who, kind).await?.1)
     }
 
     async fn subscribe(
@@ -185,13 +184,12 @@ impl Mail for Service {
         who: &Principal,
         name: &MailboxName,
         subscribed: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Receipt, Refusal> {
         let kind = Kind::SubscriptionSet(ev::SubscriptionSet {
             name: name.as_str().to_owned(),
             subscribed,
         });
-        self.change(peer, who, kind).await?;
-        Ok(())
+        Ok(self.change(peer, who, kind).await?.1)
     }
 
     async fn status(
@@ -347,14 +345,14 @@ impl Mail for Service {
         who: &Principal,
         mailbox: MailboxId,
         uids: Option<&UidSet>,
-    ) -> Result<UidSet, Refusal> {
+    ) -> Result<Expunged, Refusal> {
         let every = UidSet::all();
         let kind = Kind::MessagesExpunged(ev::MessagesExpunged {
             mailbox: mailbox.0,
             uids: Some(ev::ranges_into(uids.unwrap_or(&every))),
             only_deleted: true,
         });
-        let (OutcomeKind::Expunged(expunged), _) = self.change(peer, who, kind).await? else {
+        let (OutcomeKind::Expunged(expunged), receipt) = self.change(peer, who, kind).await? else {
             return mismatch();
         };
         let gone = self::uids(expunged.uids.as_ref());
@@ -363,6 +361,9 @@ impl Mail for Service {
                 event = "expunged", session = %peer.session, user = %who.name, mailbox = mailbox.0, count = gone.count()
             );
         }
-        Ok(gone)
+        Ok(Expunged {
+            uids: gone,
+            receipt,
+        })
     }
 }

@@ -267,6 +267,7 @@ impl Client {
         }
         self.run.world.lock().begin(number, Vec::new());
         let gone = service.expunge(&peer, who, mailbox, Some(&uids)).await;
+        let gone = gone.map(|gone| gone.uids);
         let text = match &gone {
             Ok(gone) => format!("gone {gone}"),
             Err(refusal) => refusal.to_string(),

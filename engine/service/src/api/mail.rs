@@ -159,6 +159,12 @@ pub struct Stored {
     pub receipt: Receipt,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expunged {
+    pub uids: UidSet,
+    pub receipt: Receipt,
+}
+
 /// Where a change stands in the log, and which sites had it on stable storage when it was acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
@@ -299,27 +305,27 @@ pub trait Mail: Send + Sync + 'static {
         who: &Principal,
         name: &MailboxName,
         special_use: Option<SpecialUse>,
-    ) -> Result<MailboxId, Refusal>;
+    ) -> Result<(MailboxId, Receipt), Refusal>;
     async fn delete_mailbox(
         &self,
         peer: &Peer,
         who: &Principal,
         name: &MailboxName,
-    ) -> Result<(), Refusal>;
+    ) -> Result<Receipt, Refusal>;
     async fn rename_mailbox(
         &self,
         peer: &Peer,
         who: &Principal,
         from: &MailboxName,
         to: &MailboxName,
-    ) -> Result<(), Refusal>;
+    ) -> Result<Receipt, Refusal>;
     async fn subscribe(
         &self,
         peer: &Peer,
         who: &Principal,
         name: &MailboxName,
         subscribed: bool,
-    ) -> Result<(), Refusal>;
+    ) -> Result<Receipt, Refusal>;
     /// Linearizable where a majority answers.
     async fn status(
         &self,
@@ -391,5 +397,5 @@ pub trait Mail: Send + Sync + 'static {
         who: &Principal,
         mailbox: MailboxId,
         uids: Option<&UidSet>,
-    ) -> Result<UidSet, Refusal>;
+    ) -> Result<Expunged, Refusal>;
 }

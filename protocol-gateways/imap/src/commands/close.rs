@@ -9,15 +9,17 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     let who = session.who()?;
     let selected = session.selected()?;
     let (mailbox, read_only) = (selected.mailbox, selected.read_only);
+    let mut receipt = String::new();
     if !read_only {
         let gone = session
             .mail
             .expunge(&session.peer, &who, mailbox, None)
             .await?;
-        super::expunge::log(session, &gone, "close");
+        super::expunge::log(session, &gone.uids, "close");
+        receipt = format!(" {}", gone.receipt);
     }
     session.deselect();
-    done("CLOSE done")
+    done(&format!("CLOSE done{receipt}"))
 }
 
 pub async fn run_unselect(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> {

@@ -33,11 +33,11 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
         _ => return Err(Fail::No("[USEATTR] one special use of RFC 6154 is taken")),
     };
     let who = session.who()?;
-    session
+    let (_, receipt) = session
         .mail
         .create_mailbox(&session.peer, &who, &name, special_use)
         .await?;
-    done("CREATE done")
+    done(&format!("CREATE done {receipt}"))
 }
 
 pub async fn run_delete(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> {
@@ -47,7 +47,7 @@ pub async fn run_delete(session: &mut Session, args: Args<'_>) -> Result<Ending,
     cursor.end()?;
     let name = name.ok_or(Refusal::NoSuchMailbox)?;
     let who = session.who()?;
-    session
+    let receipt = session
         .mail
         .delete_mailbox(&session.peer, &who, &name)
         .await?;
@@ -63,5 +63,5 @@ pub async fn run_delete(session: &mut Session, args: Args<'_>) -> Result<Ending,
         session.deselect();
         session.connection.line("* OK [CLOSED] left the mailbox");
     }
-    done("DELETE done")
+    done(&format!("DELETE done {receipt}"))
 }

@@ -26,8 +26,8 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
         .mail
         .expunge(&session.peer, &who, mailbox, uids.as_ref())
         .await?;
-    log(session, &gone, "expunge");
-    done("EXPUNGE done")
+    log(session, &gone.uids, "expunge");
+    done(&format!("EXPUNGE done {}", gone.receipt))
 }
 
 /// Destructive commands leave a line: who lost what.

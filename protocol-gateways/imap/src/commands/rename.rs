@@ -15,9 +15,9 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     let from = from.ok_or(Refusal::NoSuchMailbox)?;
     let to = to.ok_or(Fail::No("[CANNOT] no mailbox can have this name"))?;
     let who = session.who()?;
-    session
+    let receipt = session
         .mail
         .rename_mailbox(&session.peer, &who, &from, &to)
         .await?;
-    done("RENAME done")
+    done(&format!("RENAME done {receipt}"))
 }

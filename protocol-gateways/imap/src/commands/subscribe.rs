@@ -11,9 +11,9 @@ pub async fn run(session: &mut Session, args: Args<'_>, subscribed: bool) -> Res
     cursor.end()?;
     let name = name.ok_or(Fail::No("[CANNOT] no mailbox can have this name"))?;
     let who = session.who()?;
-    session
+    let receipt = session
         .mail
         .subscribe(&session.peer, &who, &name, subscribed)
         .await?;
-    done("done")
+    done(&format!("done {receipt}"))
 }

@@ -121,7 +121,7 @@ impl Mail for StandIn {
         _: &Principal,
         _: &MailboxName,
         _: Option<SpecialUse>,
-    ) -> Result<MailboxId, Refusal> {
+    ) -> Result<(MailboxId, Receipt), Refusal> {
         Err(Refusal::NotAllowed)
     }
     async fn delete_mailbox(
@@ -129,7 +129,7 @@ impl Mail for StandIn {
         _: &Peer,
         _: &Principal,
         _: &MailboxName,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Receipt, Refusal> {
         Err(Refusal::NotAllowed)
     }
     async fn rename_mailbox(
@@ -138,7 +138,7 @@ impl Mail for StandIn {
         _: &Principal,
         _: &MailboxName,
         _: &MailboxName,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Receipt, Refusal> {
         Err(Refusal::NotAllowed)
     }
     async fn subscribe(
@@ -147,7 +147,7 @@ impl Mail for StandIn {
         _: &Principal,
         _: &MailboxName,
         _: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Receipt, Refusal> {
         Err(Refusal::NotAllowed)
     }
     async fn status(
@@ -221,7 +221,7 @@ impl Mail for StandIn {
         _: &Principal,
         _: MailboxId,
         _: Option<&UidSet>,
-    ) -> Result<UidSet, Refusal> {
+    ) -> Result<Expunged, Refusal> {
         Err(Refusal::NotAllowed)
     }
 }
