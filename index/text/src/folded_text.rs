@@ -27,13 +27,15 @@ impl FoldedText {
 
 /// The part of a `head` that is the message's own header: lines, each with its line feed.
 pub(crate) fn own_fields(head: &str) -> &str {
-    if head.starts_with('\n') {
-        return "";
+    &head[..own_fields_bytes(head.as_bytes())]
+}
+
+/// How many octets of a `head` are the message's own header.
+pub fn own_fields_bytes(head: &[u8]) -> usize {
+    if head.starts_with(b"\n") {
+        return 0;
     }
-    match memchr::memmem::find(head.as_bytes(), b"\n\n") {
-        Some(at) => &head[..=at],
-        None => head,
-    }
+    memchr::memmem::find(head, b"\n\n").map_or(head.len(), |at| at + 1)
 }
 
 /// A field's name as `head` has it.

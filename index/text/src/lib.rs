@@ -9,5 +9,5 @@ mod folded_text;
 mod tokens;
 
 pub use fold::fold;
-pub use folded_text::{FoldedText, FoldedTextBuilder, field_name};
-pub use tokens::{Area, Kind, Piece, areas, is_decisive, pieces, tokens};
+pub use folded_text::{FoldedText, FoldedTextBuilder, field_name, own_fields_bytes};
+pub use tokens::{Area, Kind, Piece, is_decisive, pieces, tokens};

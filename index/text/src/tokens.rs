@@ -242,14 +242,6 @@ pub fn is_decisive(needle: &str, piece: &Piece<'_>) -> bool {
     piece.text.len() == needle.len()
 }
 
-/// The areas in which a key may find something.
-pub mod areas {
-    use super::Area;
-
-    pub const TEXT: &[Area] = &Area::ALL;
-    pub const BODY: &[Area] = &[Area::Body];
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
