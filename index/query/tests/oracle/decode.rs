@@ -10,8 +10,16 @@ pub fn text(octets: &[u8], part: &BodyPart) -> String {
         "quoted-printable" => quoted_printable(body),
         _ => body.to_vec(),
     };
-    let charset = part.params.iter().find(|param| lower(&param.name) == "charset");
-    charset_text(&decoded, charset.map_or("".into(), |param| lower(&param.value)).as_str())
+    let charset = part
+        .params
+        .iter()
+        .find(|param| lower(&param.name) == "charset");
+    charset_text(
+        &decoded,
+        charset
+            .map_or("".into(), |param| lower(&param.value))
+            .as_str(),
+    )
 }
 
 fn lower(octets: &[u8]) -> String {
@@ -30,7 +38,12 @@ fn charset_text(octets: &[u8], label: &str) -> String {
         None => UTF_8
             .decode_without_bom_handling_and_without_replacement(octets)
             .map_or_else(
-                || WINDOWS_1252.decode_without_bom_handling(octets).0.into_owned(),
+                || {
+                    WINDOWS_1252
+                        .decode_without_bom_handling(octets)
+                        .0
+                        .into_owned()
+                },
                 |text| text.into_owned(),
             ),
     }
@@ -109,14 +122,22 @@ enum Piece {
 fn word(octets: &[u8]) -> Option<(Piece, usize)> {
     let behind = octets.strip_prefix(b"=?")?;
     let mut fields = behind.splitn(4, |octet| *octet == b'?');
-    let (charset, encoding, text, rest) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let (charset, encoding, text, rest) = (
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+    );
     if rest.first() != Some(&b'=') {
         return None;
     }
     let decoded = match encoding {
         b"B" | b"b" => base64(text),
         b"Q" | b"q" => {
-            let spaced: Vec<u8> = text.iter().map(|o| if *o == b'_' { b' ' } else { *o }).collect();
+            let spaced: Vec<u8> = text
+                .iter()
+                .map(|o| if *o == b'_' { b' ' } else { *o })
+                .collect();
             quoted_printable(&spaced)
         }
         _ => return None,
@@ -128,7 +149,10 @@ fn word(octets: &[u8]) -> Option<(Piece, usize)> {
 }
 
 fn charset_length(behind: &[u8]) -> usize {
-    behind.iter().position(|octet| *octet == b'?').unwrap_or(behind.len())
+    behind
+        .iter()
+        .position(|octet| *octet == b'?')
+        .unwrap_or(behind.len())
 }
 
 pub fn words(value: &[u8]) -> String {
@@ -177,7 +201,10 @@ pub fn names(params: &[Param], wanted: &str) -> Vec<String> {
         let name = lower(&param.name);
         if name == wanted {
             found.push(words(&param.value));
-        } else if let Some(rest) = name.strip_prefix(wanted).and_then(|rest| rest.strip_prefix('*')) {
+        } else if let Some(rest) = name
+            .strip_prefix(wanted)
+            .and_then(|rest| rest.strip_prefix('*'))
+        {
             let escaped = rest.is_empty() || rest.ends_with('*');
             let digits = rest.trim_end_matches('*');
             match digits.parse::<u32>() {
@@ -201,7 +228,9 @@ pub fn names(params: &[Param], wanted: &str) -> Vec<String> {
     for (_, escaped, value) in sections {
         let mut at = 0;
         while at < value.len() {
-            let octet = (escaped && value[at] == b'%').then(|| hex(value.get(at + 1..at + 3))).flatten();
+            let octet = (escaped && value[at] == b'%')
+                .then(|| hex(value.get(at + 1..at + 3)))
+                .flatten();
             at += if octet.is_some() { 3 } else { 1 };
             octets.push(octet.unwrap_or(value[at - 1]));
         }

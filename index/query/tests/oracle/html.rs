@@ -37,7 +37,11 @@ impl Page {
     }
 
     fn stands(&self, at: usize, text: &str) -> bool {
-        text.chars().enumerate().all(|(n, c)| self.chars.get(at + n).is_some_and(|have| have.eq_ignore_ascii_case(&c)))
+        text.chars().enumerate().all(|(n, c)| {
+            self.chars
+                .get(at + n)
+                .is_some_and(|have| have.eq_ignore_ascii_case(&c))
+        })
     }
 
     /// Goes behind the next `text` from `from` on.
@@ -105,7 +109,9 @@ impl Page {
     }
 
     fn ends_name(&self, at: usize) -> bool {
-        self.chars.get(at).is_none_or(|c| c.is_ascii_whitespace() || *c == '/' || *c == '>')
+        self.chars
+            .get(at)
+            .is_none_or(|c| c.is_ascii_whitespace() || *c == '/' || *c == '>')
     }
 
     fn skip_raw(&mut self, name: &str) {
@@ -132,23 +138,35 @@ impl Page {
                 let semicolon = usize::from(self.peek(skip + digits.len()) == ';');
                 self.at += skip + digits.len() + semicolon;
                 let code = digits.chars().fold(0_u32, |sum, digit| {
-                    sum.saturating_mul(radix).saturating_add(digit.to_digit(radix).unwrap())
+                    sum.saturating_mul(radix)
+                        .saturating_add(digit.to_digit(radix).unwrap())
                 });
                 let octets = [code as u8];
                 match code {
                     0 => self.out.push('\u{fffd}'),
-                    128..=159 => self.out.push_str(&WINDOWS_1252.decode_without_bom_handling(&octets).0),
+                    128..=159 => self
+                        .out
+                        .push_str(&WINDOWS_1252.decode_without_bom_handling(&octets).0),
                     _ => self.out.push(char::from_u32(code).unwrap_or('\u{fffd}')),
                 }
                 return;
             }
         } else {
-            let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+            let name: String = rest
+                .chars()
+                .take_while(char::is_ascii_alphanumeric)
+                .collect();
             let with = format!("&{name};");
             let without = format!("&{name}");
-            let known = |wanted: &str| entities::ENTITIES.iter().find(|entity| entity.entity == wanted);
+            let known = |wanted: &str| {
+                entities::ENTITIES
+                    .iter()
+                    .find(|entity| entity.entity == wanted)
+            };
             let semicolon = rest[name.len()..].starts_with(';');
-            let found = known(&with).filter(|_| semicolon).or_else(|| known(&without));
+            let found = known(&with)
+                .filter(|_| semicolon)
+                .or_else(|| known(&without));
             if let Some(entity) = found.filter(|_| !name.is_empty()) {
                 self.out.push_str(entity.characters);
                 self.at += 1 + name.len() + usize::from(semicolon);

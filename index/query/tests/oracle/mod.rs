@@ -55,7 +55,8 @@ impl Seen {
             return seen;
         };
         let all = header_fields(octets, root);
-        seen.text.extend(all.iter().map(|(name, value)| format!("{name}: {value}")));
+        seen.text
+            .extend(all.iter().map(|(name, value)| format!("{name}: {value}")));
         seen.fields = all;
         seen.part(octets, root, false);
         seen
@@ -64,7 +65,11 @@ impl Seen {
     fn part(&mut self, octets: &[u8], part: &BodyPart, has_mime_header: bool) {
         if has_mime_header {
             let fields = header_fields(octets, part);
-            self.text.extend(fields.into_iter().map(|(name, value)| format!("{name}: {value}")));
+            self.text.extend(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| format!("{name}: {value}")),
+            );
         }
         let mut names = Vec::new();
         if let Some(disposition) = &part.disposition {
@@ -80,12 +85,18 @@ impl Seen {
         self.body.extend(shown.iter().map(|name| folded(name)));
         match part.kind() {
             PartKind::Multipart => {
-                part.children.iter().for_each(|child| self.part(octets, child, true));
+                part.children
+                    .iter()
+                    .for_each(|child| self.part(octets, child, true));
             }
             PartKind::Message => {
                 for child in &part.children {
                     let fields = header_fields(octets, child);
-                    self.body.extend(fields.into_iter().map(|(name, value)| format!("{name}: {value}")));
+                    self.body.extend(
+                        fields
+                            .into_iter()
+                            .map(|(name, value)| format!("{name}: {value}")),
+                    );
                     self.part(octets, child, false);
                 }
             }
