@@ -13,7 +13,7 @@ use corpus::Corpus;
 use engine_types::{AccountId, EmailId};
 use index_query::{Query, Source, search};
 use index_store::{AddError, Options, SearchStore};
-use index_text::{FoldedText, fold, is_decisive, pieces};
+use index_text::{Area, FoldedText, fold, is_decisive, pieces};
 use oracle::{Asked, Seen};
 use questions::Chance;
 use std::collections::BTreeMap;
@@ -131,7 +131,10 @@ fn kind(asked: &Asked) -> &'static str {
     };
     let pieces = pieces(&needle);
     let header = matches!(asked, Asked::Header(..));
-    match pieces.iter().any(|piece| is_decisive(&needle, piece)) {
+    match pieces
+        .iter()
+        .any(|piece| is_decisive(&needle, piece, Area::Body))
+    {
         true if header => "field, within a token",
         true => "within a token",
         false if header => "field, across tokens",

@@ -20,3 +20,7 @@ pub const NEEDLES_APART_MAX: usize = 16;
 pub const KEYS_BY_INDEX_MAX: usize = 256;
 /// Messages whose texts are held at once when whole messages are read.
 pub const CHUNK: usize = 256;
+/// So many texts are looked into by several threads.
+pub const SHARED_OUT_MIN: u32 = 1_000;
+/// Threads of one look.
+pub const WORKERS_MAX: usize = 4;

@@ -5,11 +5,45 @@ use crate::tree::{Place, TextKey};
 use index_store::{Bits, IndexError, Section};
 use index_text::{Area, Kind, Piece, is_decisive, pieces};
 
-/// Messages that may have it: no other one has.
+/// The areas of a head.
+const HEAD: [Area; 6] = [
+    Area::Subject,
+    Area::From,
+    Area::To,
+    Area::Cc,
+    Area::Bcc,
+    Area::Head,
+];
+
+/// A message is found if it is certain, or in one of the others and that half of its text has the needle.
 pub struct Candidates {
-    pub messages: Bits,
-    /// They have it: no look into the text is needed.
-    pub certain: bool,
+    pub certain: Bits,
+    pub heads: Bits,
+    pub bodies: Bits,
+}
+
+impl Candidates {
+    /// Without asking the index.
+    pub fn all(key: &TextKey, within: &Bits) -> Self {
+        let none = || Bits::none(within.length());
+        let (head, body) = match key.place {
+            Place::Text => (true, true),
+            Place::Body => (false, true),
+            Place::Field(_) => (true, false),
+        };
+        Self {
+            certain: none(),
+            heads: if head { within.clone() } else { none() },
+            bodies: if body { within.clone() } else { none() },
+        }
+    }
+
+    pub fn any(&self) -> Bits {
+        let mut any = self.certain.clone();
+        any.union(&self.heads);
+        any.union(&self.bodies);
+        any
+    }
 }
 
 /// Among `within`.
@@ -18,113 +52,158 @@ pub fn candidates(
     key: &TextKey,
     within: &Bits,
 ) -> Result<Candidates, IndexError> {
-    let all_areas = Area::ALL;
-    let of_field;
-    let (areas, own_area): (&[Area], bool) = match &key.place {
-        Place::Text => (&all_areas, true),
-        Place::Body => (&[Area::Body], true),
+    let none = Bits::none(section.messages());
+    let mut found = Candidates {
+        certain: none.clone(),
+        heads: none.clone(),
+        bodies: none,
+    };
+    let needle = Needle::new(&key.needle);
+    match &key.place {
+        Place::Text | Place::Body if key.needle.is_empty() => found.certain = within.clone(),
+        Place::Field(name) if key.needle.is_empty() => found.heads = named(section, name, within)?,
         Place::Field(name) => {
-            of_field = [Area::of_field(name)];
-            (&of_field, of_field[0] != Area::Head)
+            let area = Area::of_field(name);
+            (found.certain, found.heads) = needle.in_areas(section, &[area], within)?;
+            if area == Area::Head {
+                // Of which field is not known.
+                found.heads.union(&found.certain);
+                found.certain = Bits::none(section.messages());
+            }
         }
-    };
-    let needle = key.needle.as_str();
-    let all = pieces(needle);
-    let decisive = all.iter().find(|piece| is_decisive(needle, piece));
-    if let Some(piece) = decisive {
-        let mut messages = having(section, areas, piece)?;
-        messages.intersect(within);
-        return Ok(Candidates {
-            messages,
-            certain: own_area,
-        });
+        Place::Body => {
+            (found.certain, found.bodies) = needle.in_areas(section, &[Area::Body], within)?
+        }
+        Place::Text => {
+            (found.certain, found.bodies) = needle.in_areas(section, &[Area::Body], within)?;
+            let mut left = within.clone();
+            left.subtract(&found.certain);
+            let (certain, heads) = needle.in_areas(section, &HEAD, &left)?;
+            found.certain.union(&certain);
+            found.bodies.subtract(&certain);
+            found.heads = heads;
+        }
     }
-    let mut messages = within.clone();
-    if let Place::Field(name) = &key.place
-        && needle.is_empty()
-    {
-        // The names of all fields are in one area. A name stands between a line's start and a colon.
-        let names = pieces(name);
-        let inner = names
-            .iter()
-            .filter(|piece| piece.kind == Kind::Word)
-            .map(whole);
-        let narrowed = narrow(
-            section,
-            &[Area::Head],
-            &inner.collect::<Vec<_>>(),
-            &mut messages,
-        );
-        narrowed?;
-    } else {
-        narrow(section, areas, &order(&all), &mut messages)?;
-    }
-    Ok(Candidates {
-        messages,
-        certain: needle.is_empty() && !matches!(key.place, Place::Field(_)),
-    })
+    Ok(found)
 }
 
-fn whole<'a>(piece: &Piece<'a>) -> Piece<'a> {
-    Piece {
-        open_left: false,
-        open_right: false,
-        ..*piece
-    }
-}
-
-/// The pieces worth asking for, cheap and rare ones first: whole tokens, then those that are open at one side, longer ones
-/// first.
-fn order<'a>(all: &[Piece<'a>]) -> Vec<Piece<'a>> {
-    let mut chosen: Vec<Piece<'a>> = all
-        .iter()
-        .enumerate()
-        .filter(|(at, piece)| !is_implied(all, *at, piece))
-        .map(|(_, piece)| *piece)
+/// Messages that may have a field of this name. The names of all fields are in one area, whole words between other things.
+fn named(section: &Section, name: &str, within: &Bits) -> Result<Bits, IndexError> {
+    let words: Vec<Piece<'_>> = pieces(name)
+        .into_iter()
+        .filter(|piece| piece.kind == Kind::Word)
+        .map(|piece| Piece {
+            open_left: false,
+            open_right: false,
+            ..piece
+        })
         .collect();
-    chosen.sort_by_key(|piece| {
-        let open = piece.open_left || piece.open_right;
-        (open, std::cmp::Reverse(piece.text.len()))
-    });
-    chosen.truncate(PIECES_MAX);
-    chosen
+    narrow(section, &[Area::Head], &words, within)
 }
 
-/// A single character at an edge beside a gap: the gap's token has it.
-fn is_implied(all: &[Piece<'_>], at: usize, piece: &Piece<'_>) -> bool {
-    let is_gap = |at: Option<usize>| {
-        at.and_then(|at| all.get(at))
-            .is_some_and(|p| p.kind == Kind::Gap)
-    };
-    piece.kind == Kind::Word
-        && piece.open_left != piece.open_right
-        && piece.text.chars().nth(1).is_none()
-        && (is_gap(at.checked_sub(1)) || is_gap(at.checked_add(1)))
+struct Needle<'a> {
+    text: &'a str,
+    pieces: Vec<Piece<'a>>,
 }
 
-/// Takes away what lacks a piece, until few are left.
+impl<'a> Needle<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            pieces: pieces(text),
+        }
+    }
+
+    /// Messages that have it in these areas, and others that may have it. A needle may reach from a field's name into its
+    /// value, so each piece is asked of all areas by itself.
+    fn in_areas(
+        &self,
+        section: &Section,
+        areas: &[Area],
+        within: &Bits,
+    ) -> Result<(Bits, Bits), IndexError> {
+        let mut certain = Bits::none(section.messages());
+        let mut all_decisive = true;
+        for area in areas {
+            match self
+                .pieces
+                .iter()
+                .find(|piece| is_decisive(self.text, piece, *area))
+            {
+                Some(piece) => add(section, *area, piece, within, &mut certain)?,
+                None => all_decisive = false,
+            }
+        }
+        certain.intersect(within);
+        if all_decisive {
+            return Ok((certain, Bits::none(section.messages())));
+        }
+        let mut left = within.clone();
+        left.subtract(&certain);
+        let uncertain = narrow(section, areas, &self.order(), &left)?;
+        Ok((certain, uncertain))
+    }
+
+    /// The pieces worth asking for, cheap and rare ones first: whole tokens, then those that are open at one side, longer
+    /// ones first.
+    fn order(&self) -> Vec<Piece<'a>> {
+        let all = self.pieces.iter().enumerate();
+        let telling = all.filter(|(at, piece)| !self.is_implied(*at, piece));
+        let mut chosen: Vec<Piece<'a>> = telling.map(|(_, piece)| *piece).collect();
+        chosen.sort_by_key(|piece| {
+            let open = piece.open_left || piece.open_right;
+            (open, std::cmp::Reverse(piece.text.len()))
+        });
+        chosen.truncate(PIECES_MAX);
+        chosen
+    }
+
+    /// A single character at an edge beside a gap: a wide gap has it, and of bare ones it tells little.
+    fn is_implied(&self, at: usize, piece: &Piece<'_>) -> bool {
+        let is_gap = |at: Option<usize>| {
+            let other = at.and_then(|at| self.pieces.get(at));
+            other.is_some_and(|other| other.kind == Kind::Gap)
+        };
+        piece.kind == Kind::Word
+            && piece.open_left != piece.open_right
+            && piece.text.chars().nth(1).is_none()
+            && (is_gap(at.checked_sub(1)) || is_gap(at.checked_add(1)))
+    }
+}
+
+/// Those that have each piece in one of the areas; asks no further once few are left.
 fn narrow(
     section: &Section,
     areas: &[Area],
     pieces: &[Piece<'_>],
-    messages: &mut Bits,
-) -> Result<(), IndexError> {
+    within: &Bits,
+) -> Result<Bits, IndexError> {
+    let mut left = within.clone();
     for piece in pieces {
-        if messages.count() <= FEW {
+        if left.count() <= FEW {
             break;
         }
-        messages.intersect(&having(section, areas, piece)?);
+        let mut having = Bits::none(section.messages());
+        // Most of a head's text is in the area of all other fields.
+        for area in areas.iter().rev() {
+            add(section, *area, piece, &left, &mut having)?;
+        }
+        left.intersect(&having);
     }
-    Ok(())
+    Ok(left)
 }
 
-/// The messages that have the piece in one of the areas. A needle may reach from a field's name into its value, so each
-/// piece is asked for by itself.
-fn having(section: &Section, areas: &[Area], piece: &Piece<'_>) -> Result<Bits, IndexError> {
-    let mut found = Bits::none(section.messages());
-    for area in areas {
-        let tokens = section.matches(*area, piece)?;
-        section.add_messages(*area, piece.kind, &tokens, &mut found)?;
+/// Adds the messages that have the piece in an area, until all of `enough` are there.
+fn add(
+    section: &Section,
+    area: Area,
+    piece: &Piece<'_>,
+    enough: &Bits,
+    into: &mut Bits,
+) -> Result<(), IndexError> {
+    if into.covers(enough) {
+        return Ok(());
     }
-    Ok(found)
+    let tokens = section.matches(area, piece)?;
+    section.add_messages(area, piece.kind, &tokens, enough, into)
 }

@@ -4,6 +4,7 @@ use crate::limits::NEEDLES_APART_MAX;
 use crate::tree::{Key, Place, TextKey};
 use aho_corasick::AhoCorasick;
 use engine_types::EmailId;
+use index_store::Half;
 use index_text::{FoldedText, own_fields_bytes};
 use memchr::{memchr, memmem::Finder};
 use std::collections::HashMap;
@@ -24,7 +25,14 @@ impl<'a> Look<'a> {
         }
     }
 
-    pub fn in_head(&self, head: &[u8]) -> bool {
+    pub fn is_in(&self, half: Half, text: &[u8]) -> bool {
+        match half {
+            Half::Head => self.in_head(text),
+            Half::Body => self.in_body(text),
+        }
+    }
+
+    fn in_head(&self, head: &[u8]) -> bool {
         match self.place {
             Place::Text => self.finds(head),
             Place::Body => false,
@@ -32,7 +40,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    pub fn in_body(&self, body: &[u8]) -> bool {
+    fn in_body(&self, body: &[u8]) -> bool {
         !matches!(self.place, Place::Field(_)) && self.finds(body)
     }
 

@@ -1,12 +1,14 @@
 //! The answer to a query: section by section from the index, then the tail, then what the index does not hold.
 
-use crate::limits::{CHUNK, FEW, KEYS_BY_INDEX_MAX};
-use crate::plan::candidates;
+use crate::limits::{CHUNK, FEW, KEYS_BY_INDEX_MAX, SHARED_OUT_MIN, WORKERS_MAX};
+use crate::plan::{Candidates, candidates};
 use crate::scan::{Look, Scan};
-use crate::tree::{Key, Place, Query, TextKey};
+use crate::tree::{Key, Query, TextKey};
 use engine_types::EmailId;
 use index_store::{AccountReader, Bits, Half, IndexError, LiveSection, Section};
 use index_text::FoldedText;
+use std::panic::resume_unwind;
+use std::thread::{self, available_parallelism};
 
 /// The messages' own texts, for what the index does not hold (yet, or any more).
 pub trait Source {
@@ -174,7 +176,7 @@ fn evaluate(section: &Section, key: &Key, within: &Bits) -> Result<Bits, IndexEr
         Key::And(keys) => all_of(section, keys, within),
         Key::Text(key) => {
             let asked = ask(section, key, within)?;
-            verify(section, key, asked)
+            verify(section, key, asked, within)
         }
     }
 }
@@ -197,19 +199,17 @@ fn all_of(section: &Section, keys: &[Key], within: &Bits) -> Result<Bits, IndexE
     let mut uncertain = Vec::new();
     for key in texts {
         let asked = ask(section, key, &left)?;
-        left = asked.messages;
-        if !asked.certain {
-            uncertain.push((left.count(), key));
+        left = asked.any();
+        if asked.certain != left {
+            uncertain.push((left.count(), key, asked));
         }
         if left.is_empty() {
             return Ok(left);
         }
     }
-    uncertain.sort_by_key(|(count, _)| *count);
-    for (_, key) in uncertain {
-        let messages = left;
-        let certain = false;
-        left = verify(section, key, Asked { messages, certain })?;
+    uncertain.sort_by_key(|(count, ..)| *count);
+    for (_, key, asked) in uncertain {
+        left = verify(section, key, asked, &left)?;
     }
     let nested = keys
         .iter()
@@ -230,43 +230,78 @@ fn cheap_first(keys: &[Key]) -> impl Iterator<Item = &Key> {
     cheap.chain(keys.iter().filter(move |key| !is_cheap(key)))
 }
 
-type Asked = crate::plan::Candidates;
-
 /// A few are looked into at once.
-fn ask(section: &Section, key: &TextKey, within: &Bits) -> Result<Asked, IndexError> {
-    if within.count() <= FEW {
-        return Ok(Asked {
-            messages: within.clone(),
-            certain: false,
-        });
+fn ask(section: &Section, key: &TextKey, within: &Bits) -> Result<Candidates, IndexError> {
+    match within.count() <= FEW {
+        true => Ok(Candidates::all(key, within)),
+        false => candidates(section, key, within),
     }
-    candidates(section, key, within)
 }
 
-/// Looks into the texts of those that are not certain.
-fn verify(section: &Section, key: &TextKey, asked: Asked) -> Result<Bits, IndexError> {
-    if asked.certain {
-        return Ok(asked.messages);
-    }
+/// Looks into the texts of those that are not certain. Bodies first: what is found there spares a look into the head.
+fn verify(
+    section: &Section,
+    key: &TextKey,
+    asked: Candidates,
+    within: &Bits,
+) -> Result<Bits, IndexError> {
     let look = Look::new(key);
-    let mut left = asked.messages;
+    let mut found = asked.certain;
+    found.intersect(within);
+    for (half, mut wanted) in [(Half::Body, asked.bodies), (Half::Head, asked.heads)] {
+        wanted.intersect(within);
+        wanted.subtract(&found);
+        if !wanted.is_empty() {
+            found.union(&look_into(section, &look, half, &wanted)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Many texts are shared out among threads: it is decompression that takes the time.
+fn look_into(
+    section: &Section,
+    look: &Look<'_>,
+    half: Half,
+    wanted: &Bits,
+) -> Result<Bits, IndexError> {
+    let workers = match wanted.count() < SHARED_OUT_MIN {
+        true => 1,
+        false => available_parallelism()
+            .map_or(1, usize::from)
+            .min(WORKERS_MAX),
+    };
+    if workers == 1 {
+        return look_into_part(section, look, half, wanted);
+    }
+    let parts = wanted.parts(workers);
+    let results: Vec<Result<Bits, IndexError>> = thread::scope(|scope| {
+        let one = |part| scope.spawn(move || look_into_part(section, look, half, part));
+        let running: Vec<_> = parts.iter().map(one).collect();
+        let joined = running.into_iter().map(|worker| worker.join());
+        joined
+            .map(|result| result.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
     let mut found = Bits::none(section.messages());
-    if key.place != Place::Body {
-        section.texts(Half::Head, &left, |ordinal, head| {
-            if look.in_head(head) {
-                found.insert(ordinal);
-            }
-            true
-        })?;
-        left.subtract(&found);
+    for result in results {
+        found.union(&result?);
     }
-    if !matches!(key.place, Place::Field(_)) {
-        section.texts(Half::Body, &left, |ordinal, body| {
-            if look.in_body(body) {
-                found.insert(ordinal);
-            }
-            true
-        })?;
-    }
+    Ok(found)
+}
+
+fn look_into_part(
+    section: &Section,
+    look: &Look<'_>,
+    half: Half,
+    wanted: &Bits,
+) -> Result<Bits, IndexError> {
+    let mut found = Bits::none(section.messages());
+    section.texts(half, wanted, |ordinal, text| {
+        if look.is_in(half, text) {
+            found.insert(ordinal);
+        }
+        true
+    })?;
     Ok(found)
 }

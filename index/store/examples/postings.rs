@@ -126,6 +126,7 @@ fn look_own(store: &SearchStore, word: &str, open: bool) -> Outcome<usize> {
     let piece = Piece {
         kind: Kind::Word,
         text: word,
+        bare: word,
         open_left: open,
         open_right: open,
     };

@@ -62,6 +62,27 @@ impl Bits {
         self.words.iter().all(|word| *word == 0)
     }
 
+    /// Whether all of `other` are here.
+    pub fn covers(&self, other: &Bits) -> bool {
+        let mut both = self.words.iter().zip(&other.words);
+        both.all(|(word, other)| other & !word == 0)
+    }
+
+    /// Parts of about as many ordinals each, in order.
+    pub fn parts(&self, count: usize) -> Vec<Bits> {
+        let each = (self.count() as usize).div_ceil(count.max(1)).max(1);
+        let mut parts = Vec::new();
+        for (at, ordinal) in self.iter().enumerate() {
+            if at % each == 0 {
+                parts.push(Bits::none(self.length));
+            }
+            if let Some(part) = parts.last_mut() {
+                part.insert(ordinal);
+            }
+        }
+        parts
+    }
+
     /// Sets the bits that `octets` has, lowest bit first.
     pub fn insert_bitmap(&mut self, octets: &[u8]) {
         for (word, chunk) in self.words.iter_mut().zip(octets.chunks(8)) {
@@ -155,6 +176,10 @@ mod tests {
             check(Bits::union, &a | &b);
             check(Bits::intersect, &a & &b);
             check(Bits::subtract, &a - &b);
+            prop_assert_eq!(of(&one).covers(&of(&other)), b.is_subset(&a));
+            let parts = of(&one).parts(3);
+            prop_assert!(parts.len() <= 3);
+            prop_assert!(parts.iter().flat_map(Bits::iter).eq(a.iter().copied()));
             prop_assert_eq!(Bits::all(length).count(), length);
             let any = a.iter().any(|o| (range.0..range.1).contains(o));
             prop_assert_eq!(of(&one).any_in(range.0, range.1), any);

@@ -67,8 +67,9 @@ impl Lexicon {
             .flat_map(|plain| plain.split(|octet| *octet == b'\n'))
     }
 
-    pub fn matching(&self, piece: &Piece<'_>) -> Matches {
-        let text = piece.text.as_bytes();
+    /// Those that are `text`, or go on at an open side of the piece.
+    pub fn matching(&self, text: &str, piece: &Piece<'_>) -> Matches {
+        let text = text.as_bytes();
         match (piece.open_left, piece.open_right) {
             (false, false) => self.one(text),
             (false, true) => self.beginning_with(text),
@@ -259,8 +260,8 @@ mod tests {
             let lexicon = lexicon(&tokens);
             let all = texts(&lexicon);
             prop_assert_eq!(&all, &tokens.into_iter().collect::<Vec<_>>());
-            let piece = Piece { kind: Kind::Word, text: &text, open_left: open.0, open_right: open.1 };
-            let found: Vec<&String> = lexicon.matching(&piece).iter().map(|n| &all[*n as usize]).collect();
+            let piece = Piece { kind: Kind::Word, text: &text, bare: &text, open_left: open.0, open_right: open.1 };
+            let found: Vec<&String> = lexicon.matching(&text, &piece).iter().map(|n| &all[*n as usize]).collect();
             let is = |token: &&String| match open {
                 (false, false) => **token == text,
                 (false, true) => token.starts_with(&text),

@@ -81,6 +81,11 @@ pub fn next<'a>(numbers: &mut Numbers<'a>) -> Option<Entry<'a>> {
 }
 
 impl Entry<'_> {
+    /// Octets that decoding goes through: of how many messages there are, a rough measure.
+    pub fn bytes(&self) -> usize {
+        self.octets.len()
+    }
+
     /// Adds the messages to `into`, whose length is the total.
     pub fn add_to(&self, into: &mut Bits) -> Option<()> {
         match self.form {
@@ -114,8 +119,16 @@ impl Entry<'_> {
 fn each_listed(octets: &[u8], mut take: impl FnMut(u32)) -> Option<()> {
     let mut numbers = Numbers(octets);
     let mut next = 0_u32;
-    while !numbers.0.is_empty() {
-        let ordinal = next.checked_add(numbers.small()?)?;
+    while let Some(first) = numbers.0.first() {
+        // Most gaps are small.
+        let gap = match first {
+            0..0x80 => {
+                numbers.0 = &numbers.0[1..];
+                u32::from(*first)
+            }
+            _ => numbers.small()?,
+        };
+        let ordinal = next.checked_add(gap)?;
         take(ordinal);
         next = ordinal.checked_add(1)?;
     }

@@ -4,7 +4,9 @@ use crate::bits::Bits;
 use crate::cache::{Cache, Cached, Key};
 use crate::error::IndexError;
 use crate::lexicon::{Group, Lexicon, Matches};
-use crate::limits::{GROUP_TOKENS, READ_BYTES_MAX, READ_GAP_BYTES};
+use crate::limits::{
+    DENSE_SHARE, GROUP_TOKENS, GROUPS_PER_LOOK, READ_BYTES_MAX, READ_GAP_BYTES, TOKENS_DENSE_FIRST,
+};
 use crate::postings;
 use crate::run::{Entry, Run, RunId};
 use crate::section::{Blocks, SectionHead, Slot, decode_ids};
@@ -129,7 +131,7 @@ impl Section {
     pub fn matches(&self, area: Area, piece: &Piece<'_>) -> Result<Matches, IndexError> {
         let lexicon = self.lexicon(Slot::new(area, piece.kind))?;
         Ok(lexicon
-            .map(|lexicon| lexicon.matching(piece))
+            .map(|lexicon| lexicon.matching(piece.text_in(area), piece))
             .unwrap_or_default())
     }
 
@@ -139,36 +141,63 @@ impl Section {
         place.map_or(0, |place| place.plain_bytes)
     }
 
-    /// Adds the messages that have any of these tokens in `area`.
+    /// Adds the messages that have any of these tokens in `area`; it may stop once all of `enough` are there.
     pub fn add_messages(
         &self,
         area: Area,
         kind: Kind,
         tokens: &Matches,
+        enough: &Bits,
         into: &mut Bits,
     ) -> Result<(), IndexError> {
         let slot = Slot::new(area, kind);
         let Some(lexicon) = self.lexicon(slot)? else {
             return Ok(());
         };
+        let dense = self.messages() as usize / DENSE_SHARE;
+        if tokens.len() > TOKENS_DENSE_FIRST {
+            self.add_some(slot, &lexicon.groups, tokens, enough, into, |bytes| {
+                bytes >= dense
+            })?;
+            self.add_some(slot, &lexicon.groups, tokens, enough, into, |bytes| {
+                bytes < dense
+            })
+        } else {
+            self.add_some(slot, &lexicon.groups, tokens, enough, into, |_| true)
+        }
+    }
+
+    fn add_some(
+        &self,
+        slot: Slot,
+        groups: &[Group],
+        tokens: &Matches,
+        enough: &Bits,
+        into: &mut Bits,
+        of_size: impl Fn(usize) -> bool,
+    ) -> Result<(), IndexError> {
         let mut left = &tokens[..];
+        let mut seen = 0;
         while let Some(first) = left.first() {
             let first_group = *first as usize / GROUP_TOKENS;
-            let (end_group, count) = together(&lexicon.groups, left, first_group);
-            let octets = self.postings(slot, &lexicon.groups, first_group, end_group)?;
+            let end_group = together(groups, left, first_group);
+            let octets = self.postings(slot, groups, first_group, end_group)?;
             let mut at = 0;
             for group in first_group..end_group {
-                let bytes = lexicon.groups[group].postings_bytes as usize;
+                let bytes = groups[group].postings_bytes as usize;
                 let mine =
                     left.partition_point(|token| (*token as usize) < (group + 1) * GROUP_TOKENS);
                 let (mine, rest) = left.split_at(mine);
                 left = rest;
                 if !mine.is_empty() {
-                    self.add_group(&octets[at..at + bytes], group, mine, into)?;
+                    self.add_group(&octets[at..at + bytes], group, mine, into, &of_size)?;
+                    seen += 1;
+                    if seen % GROUPS_PER_LOOK == 0 && into.covers(enough) {
+                        return Ok(());
+                    }
                 }
                 at += bytes;
             }
-            debug_assert!(count > 0);
         }
         Ok(())
     }
@@ -179,6 +208,7 @@ impl Section {
         group: usize,
         tokens: &[u32],
         into: &mut Bits,
+        of_size: impl Fn(usize) -> bool,
     ) -> Result<(), IndexError> {
         let broken = || self.damaged("postings");
         let mut numbers = Numbers(unseal(sealed).ok_or_else(broken)?);
@@ -188,7 +218,9 @@ impl Section {
                 let entry = postings::next(&mut numbers).ok_or_else(broken)?;
                 number += 1;
                 if number > *token {
-                    entry.add_to(into).ok_or_else(broken)?;
+                    if of_size(entry.bytes()) {
+                        entry.add_to(into).ok_or_else(broken)?;
+                    }
                     break;
                 }
             }
@@ -340,28 +372,27 @@ impl Section {
     }
 }
 
-/// Groups from `first` on that are worth one read: up to which, and how many have tokens of `tokens` in them.
-fn together(groups: &[Group], tokens: &[u32], first: usize) -> (usize, usize) {
+/// Groups from `first` on that are worth one read for `tokens`: up to which.
+fn together(groups: &[Group], tokens: &[u32], first: usize) -> usize {
     let mut end = first + 1;
-    let mut count = 1;
     let from = groups.get(first).map_or(0, |group| group.postings_at);
     for token in tokens {
         let group = *token as usize / GROUP_TOKENS;
         let (Some(this), Some(last)) = (groups.get(group), groups.get(end - 1)) else {
             break;
         };
-        let last_end = last.postings_at + last.postings_bytes;
-        let gap = this.postings_at.saturating_sub(last_end);
+        let gap = this
+            .postings_at
+            .saturating_sub(last.postings_at + last.postings_bytes);
         let all = this.postings_at + this.postings_bytes - from;
-        if group >= end && (gap > READ_GAP_BYTES || all > READ_BYTES_MAX) {
-            break;
-        }
         if group >= end {
+            if gap > READ_GAP_BYTES || all > READ_BYTES_MAX {
+                break;
+            }
             end = group + 1;
-            count += 1;
         }
     }
-    (end, count)
+    end
 }
 
 /// A section without what was deleted.

@@ -64,11 +64,19 @@ fn check_postings(reader: &AccountReader, model: &Messages) -> Result<(), IndexE
             let piece = Piece {
                 kind,
                 text: &token,
+                bare: &token,
                 open_left: false,
                 open_right: false,
             };
             let mut found = Bits::none(section.messages());
-            section.add_messages(area, kind, &section.matches(area, &piece)?, &mut found)?;
+            let all = Bits::all(section.messages());
+            section.add_messages(
+                area,
+                kind,
+                &section.matches(area, &piece)?,
+                &all,
+                &mut found,
+            )?;
             found.intersect(&live.live);
             assert_eq!(found, expect, "{area:?} {token:?}");
         }

@@ -4,7 +4,8 @@
 //! words) and *gaps* (all else). Its tokens are
 //! - each word;
 //! - of a run of ideographs each pair of neighbours, or the one that stands alone;
-//! - each gap with one character of the run before and one of the run behind, where there are such.
+//! - each gap: in bodies and in the values of the fields that have keys *wide*, with one character of the run before and
+//!   one of the run behind, where there are such; in other fields, which are full of numbers and signs, *bare*.
 //!
 //! So every substring of a line lies within one token (then the token alone tells that it is there), or it spans
 //! several, of which all inner ones are known whole, and of the two at the edges an end. No token is cut, none is left out.
@@ -139,8 +140,12 @@ fn pairs(line: &str, run: &Run) -> impl Iterator<Item = (usize, usize)> {
     std::iter::from_fn(move || Some((base + starts.next()?, base + ends.next()?)))
 }
 
-/// Tokens of one line of text.
-fn line_tokens<'a>(line: &'a str, mut take: impl FnMut(Kind, usize, &'a str)) {
+/// Tokens of one line of text. Gaps are wide if `is_wide` says so of where they begin.
+fn line_tokens<'a>(
+    line: &'a str,
+    is_wide: impl Fn(usize) -> bool,
+    mut take: impl FnMut(Kind, usize, &'a str),
+) {
     for run in runs(line) {
         match run.class {
             Class::Word => take(Kind::Word, run.start, &line[run.start..run.end]),
@@ -148,10 +153,11 @@ fn line_tokens<'a>(line: &'a str, mut take: impl FnMut(Kind, usize, &'a str)) {
                 pairs(line, &run)
                     .for_each(|(start, end)| take(Kind::Word, start, &line[start..end]));
             }
-            Class::Gap => {
+            Class::Gap if is_wide(run.start) => {
                 let (start, end) = widened(line, &run);
-                take(Kind::Gap, start, &line[start..end]);
+                take(Kind::Gap, run.start, &line[start..end]);
             }
+            Class::Gap => take(Kind::Gap, run.start, &line[run.start..run.end]),
         }
     }
 }
@@ -166,7 +172,11 @@ pub fn tokens<'a>(head: &'a str, body: &'a str, mut take: impl FnMut(Area, Kind,
         field_tokens(line, false, &mut take);
     }
     for line in body.lines() {
-        line_tokens(line, |kind, _, token| take(Area::Body, kind, token));
+        line_tokens(
+            line,
+            |_| true,
+            |kind, _, token| take(Area::Body, kind, token),
+        );
     }
 }
 
@@ -178,9 +188,12 @@ fn field_tokens<'a>(line: &'a str, own: bool, take: &mut impl FnMut(Area, Kind, 
         false => Area::Head,
     };
     let value_start = line.len() - value.len();
-    line_tokens(line, |kind, start, token| match start < value_start {
-        true => take(Area::Head, kind, token),
-        false => take(area, kind, token),
+    let is_wide = |start| area != Area::Head && start >= value_start;
+    line_tokens(line, is_wide, |kind, start, token| {
+        match start < value_start {
+            true => take(Area::Head, kind, token),
+            false => take(area, kind, token),
+        }
     });
     // A value that begins with a gap: without the name it is another token.
     if let Some(first) = runs(value).next()
@@ -196,9 +209,22 @@ fn field_tokens<'a>(line: &'a str, own: bool, take: &mut impl FnMut(Area, Kind, 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
     pub kind: Kind,
+    /// Of a gap: wide.
     pub text: &'a str,
+    /// Of a gap: bare; of a word the same as `text`.
+    pub bare: &'a str,
     pub open_left: bool,
     pub open_right: bool,
+}
+
+impl<'a> Piece<'a> {
+    /// As the tokens of an area have it.
+    pub fn text_in(&self, area: Area) -> &'a str {
+        match area {
+            Area::Head => self.bare,
+            _ => self.text,
+        }
+    }
 }
 
 /// A folded needle's pieces, in order. It has at least one unless it is empty.
@@ -211,6 +237,7 @@ pub fn pieces(needle: &str) -> Vec<Piece<'_>> {
             Class::Word => found.push(Piece {
                 kind: Kind::Word,
                 text: &needle[run.start..run.end],
+                bare: &needle[run.start..run.end],
                 open_left,
                 open_right,
             }),
@@ -219,6 +246,7 @@ pub fn pieces(needle: &str) -> Vec<Piece<'_>> {
                 found.extend(pairs(needle, &run).map(|(start, end)| Piece {
                     kind: Kind::Word,
                     text: &needle[start..end],
+                    bare: &needle[start..end],
                     open_left: single && open_left,
                     open_right: single && open_right,
                 }));
@@ -228,6 +256,7 @@ pub fn pieces(needle: &str) -> Vec<Piece<'_>> {
                 found.push(Piece {
                     kind: Kind::Gap,
                     text: &needle[start..end],
+                    bare: &needle[run.start..run.end],
                     open_left,
                     open_right,
                 });
@@ -237,9 +266,9 @@ pub fn pieces(needle: &str) -> Vec<Piece<'_>> {
     found
 }
 
-/// Whether one of the pieces is the whole needle, so that a text with that piece has the needle.
-pub fn is_decisive(needle: &str, piece: &Piece<'_>) -> bool {
-    piece.text.len() == needle.len()
+/// Whether the piece is the whole needle, so that what has the piece in that area has the needle.
+pub fn is_decisive(needle: &str, piece: &Piece<'_>, area: Area) -> bool {
+    piece.text_in(area).len() == needle.len()
 }
 
 #[cfg(test)]
@@ -251,7 +280,7 @@ mod tests {
     #[track_caller]
     fn check_line(line: &str, expect: &[&str]) {
         let mut found = Vec::new();
-        line_tokens(line, |_, _, token| found.push(token));
+        line_tokens(line, |_| true, |_, _, token| found.push(token));
         assert_eq!(found, expect, "{line}");
     }
 
@@ -279,9 +308,7 @@ mod tests {
         };
         assert_eq!(of(Area::From), ["A", "A@B", "B", "B>", "<A"]);
         assert_eq!(of(Area::To), [""; 0]);
-        let head = [
-            "FROM", "M: <A", "X", "X-Y", "Y", "Y: Z", "Z", "TO", "O: C", "C",
-        ];
+        let head = ["FROM", ": <", "X", "-", "Y", ": ", "Z", "TO", ": ", "C"];
         assert_eq!(of(Area::Head), head);
         assert_eq!(of(Area::Body), ["B"]);
     }
@@ -292,7 +319,11 @@ mod tests {
             .iter()
             .map(|piece| {
                 let edge = |open| if open { "*" } else { "" };
-                let decisive = if is_decisive(needle, piece) { "!" } else { "" };
+                let decisive = if is_decisive(needle, piece, Area::Body) {
+                    "!"
+                } else {
+                    ""
+                };
                 let (left, right) = (edge(piece.open_left), edge(piece.open_right));
                 format!("{left}{}{right}{decisive}", piece.text)
             })
@@ -314,14 +345,15 @@ mod tests {
         check_needle("", &[]);
     }
 
-    fn has(tokens: &[(Kind, String)], piece: &Piece<'_>) -> bool {
+    fn has(tokens: &[(Kind, String)], piece: &Piece<'_>, area: Area) -> bool {
+        let text = piece.text_in(area);
         tokens.iter().any(|(kind, token)| {
             *kind == piece.kind
                 && match (piece.open_left, piece.open_right) {
-                    (false, false) => token == piece.text,
-                    (true, false) => token.ends_with(piece.text),
-                    (false, true) => token.starts_with(piece.text),
-                    (true, true) => token.contains(piece.text),
+                    (false, false) => token == text,
+                    (true, false) => token.ends_with(text),
+                    (false, true) => token.starts_with(text),
+                    (true, true) => token.contains(text),
                 }
         })
     }
@@ -333,15 +365,17 @@ mod tests {
             text in "[a-c1é日本ー .,\\-]{1,24}", from in 0_usize..24, length in 1_usize..24, other in "[a-c日 .]{1,3}",
         ) {
             let line = fold(&text);
-            let mut all = Vec::new();
-            line_tokens(&line, |kind, _, token| all.push((kind, token.to_owned())));
-            let needle: String = line.chars().skip(from).take(length).collect();
-            for piece in pieces(&needle) {
-                prop_assert!(has(&all, &piece), "{piece:?} of {needle:?} in {line:?}");
-            }
-            let other = fold(&other);
-            for piece in pieces(&other).iter().filter(|piece| is_decisive(&other, piece)) {
-                prop_assert_eq!(has(&all, piece), line.contains(&other), "{:?} in {:?}", other, line);
+            for area in [Area::Head, Area::Body] {
+                let mut all = Vec::new();
+                line_tokens(&line, |_| area == Area::Body, |kind, _, token| all.push((kind, token.to_owned())));
+                let needle: String = line.chars().skip(from).take(length).collect();
+                for piece in pieces(&needle) {
+                    prop_assert!(has(&all, &piece, area), "{piece:?} of {needle:?} in {line:?}");
+                }
+                let other = fold(&other);
+                for piece in pieces(&other).iter().filter(|piece| is_decisive(&other, piece, area)) {
+                    prop_assert_eq!(has(&all, piece, area), line.contains(&other), "{:?} in {:?}", other, line);
+                }
             }
         }
     }
