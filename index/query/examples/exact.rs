@@ -1,6 +1,6 @@
 //! Exact search over many messages: sizes, rates, times, and differences from the oracle, of which there must be none.
 //!
-//! `cargo run --release -p index-query --example exact -- CORPUS_FOLDER MESSAGES QUERIES [oracle]`
+//! `cargo run --release -p index-query --example exact -- CORPUS_FOLDER MESSAGES QUERIES TEXT_CACHE_MB [oracle]`
 
 #[path = "../../store/examples/corpus/mod.rs"]
 mod corpus;
@@ -14,12 +14,14 @@ use engine_types::{AccountId, EmailId};
 use index_query::{Query, Source, search};
 use index_store::{AddError, Options, SearchStore};
 use index_text::{Area, FoldedText, fold, is_decisive, pieces};
-use oracle::{Asked, Seen};
+use oracle::{Asked, Seen, Test};
 use questions::Chance;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -38,13 +40,17 @@ impl Source for NoSource {
 
 fn main() -> Outcome<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, count, queries, ..] = &args[..] else {
-        return Err("arguments: CORPUS_FOLDER MESSAGES QUERIES [oracle]".into());
+    let [folder, count, queries, cache_mb, ..] = &args[..] else {
+        return Err("arguments: CORPUS_FOLDER MESSAGES QUERIES TEXT_CACHE_MB [oracle]".into());
     };
     let corpus = Corpus::open(Path::new(folder))?;
     let (count, queries) = (count.parse()?, queries.parse()?);
     let place = tempfile::tempdir()?;
-    let store = build(&corpus, count, place.path())?;
+    let options = Options {
+        text_cache_bytes_max: cache_mb.parse::<usize>()? << 20,
+        ..Options::default()
+    };
+    let store = build(&corpus, count, place.path(), options)?;
     let sample: Vec<Seen> = (0..count)
         .step_by((count / SAMPLE).max(1))
         .map(|number| seen(&corpus, number))
@@ -56,7 +62,7 @@ fn main() -> Outcome<()> {
     drop(sample);
     let ids: Vec<EmailId> = (0..count as u64).map(EmailId).collect();
     let answers = ask_all(&store, &asked, &ids)?;
-    if args.get(3).is_some_and(|word| word == "oracle") {
+    if args.get(4).is_some_and(|word| word == "oracle") {
         compare(&corpus, &asked, &answers, count)?;
     }
     Ok(())
@@ -67,8 +73,8 @@ fn seen(corpus: &Corpus, number: usize) -> Seen {
     Seen::new(&message, &engine_message::facts(&message))
 }
 
-fn build(corpus: &Corpus, count: usize, folder: &Path) -> Outcome<SearchStore> {
-    let (store, _) = SearchStore::open(folder, Options::default())?;
+fn build(corpus: &Corpus, count: usize, folder: &Path, options: Options) -> Outcome<SearchStore> {
+    let (store, _) = SearchStore::open(folder, options)?;
     let mut raw_bytes = 0;
     let (mut extracting, mut adding) = (Duration::ZERO, Duration::ZERO);
     for number in 0..count {
@@ -176,30 +182,50 @@ fn ask_all(store: &SearchStore, asked: &[Asked], ids: &[EmailId]) -> Outcome<Vec
     Ok(answers)
 }
 
-/// Message by message, so that memory holds the answers and no corpus.
+/// Message by message, so that memory holds the answers and no corpus; half of the messages in each of two threads.
 fn compare(corpus: &Corpus, asked: &[Asked], answers: &[Vec<u32>], count: usize) -> Outcome<()> {
-    let mut at = vec![0_usize; asked.len()];
-    let mut differences = 0;
-    let mut hits = 0_u64;
+    let tests: Vec<Test> = asked.iter().map(Test::new).collect();
+    let middle = count / 2;
+    let (first, second) = thread::scope(|scope| {
+        let first = scope.spawn(|| differences(corpus, &tests, answers, 0..middle));
+        let second = differences(corpus, &tests, answers, middle..count);
+        (first.join(), second)
+    });
+    let mut all = first.map_err(|_| "a thread panicked")?;
+    all.extend(second);
     let mut out = std::io::stdout();
-    for number in 0..count {
-        let seen = seen(corpus, number);
-        for (which, asked) in asked.iter().enumerate() {
-            let answered = answers[which].get(at[which]) == Some(&(number as u32));
-            at[which] += usize::from(answered);
-            hits += u64::from(answered);
-            if seen.is(asked, number as u64) != answered {
-                differences += 1;
-                if differences <= 20 {
-                    writeln!(out, "message {number} answered {answered}: {asked:?}")?;
-                }
-            }
-        }
+    for (which, number) in all.iter().take(20) {
+        writeln!(out, "message {number}: {:?}", asked[*which])?;
     }
+    let hits: usize = answers.iter().map(Vec::len).sum();
     writeln!(
         out,
-        "{differences} differences from the oracle; {} queries, {hits} hits",
+        "{} differences from the oracle; {} queries, {hits} hits",
+        all.len(),
         asked.len()
     )?;
     Ok(())
+}
+
+fn differences(
+    corpus: &Corpus,
+    tests: &[Test],
+    answers: &[Vec<u32>],
+    range: Range<usize>,
+) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let start =
+        |answer: &Vec<u32>| answer.partition_point(|number| (*number as usize) < range.start);
+    let mut at: Vec<usize> = answers.iter().map(start).collect();
+    for number in range {
+        let seen = seen(corpus, number);
+        for (which, test) in tests.iter().enumerate() {
+            let answered = answers[which].get(at[which]) == Some(&(number as u32));
+            at[which] += usize::from(answered);
+            if seen.is(test, number as u64) != answered {
+                found.push((which, number));
+            }
+        }
+    }
+    found
 }

@@ -74,17 +74,33 @@ pub fn candidates(
         Place::Body => {
             (found.certain, found.bodies) = needle.in_areas(section, &[Area::Body], within)?
         }
-        Place::Text => {
-            (found.certain, found.bodies) = needle.in_areas(section, &[Area::Body], within)?;
-            let mut left = within.clone();
-            left.subtract(&found.certain);
-            let (certain, heads) = needle.in_areas(section, &HEAD, &left)?;
-            found.certain.union(&certain);
-            found.bodies.subtract(&certain);
-            found.heads = heads;
-        }
+        Place::Text => in_both(section, &needle, within, &mut found)?,
     }
     Ok(found)
+}
+
+/// What one half is certain of, the other is not asked.
+fn in_both(
+    section: &Section,
+    needle: &Needle<'_>,
+    within: &Bits,
+    found: &mut Candidates,
+) -> Result<(), IndexError> {
+    let halves: [&[Area]; 2] = [&HEAD, &[Area::Body]];
+    let head_first = needle.is_decisive_in(Area::Head);
+    for at in if head_first { [0, 1] } else { [1, 0] } {
+        let mut left = within.clone();
+        left.subtract(&found.certain);
+        let (certain, uncertain) = needle.in_areas(section, halves[at], &left)?;
+        found.certain.union(&certain);
+        match at {
+            0 => found.heads = uncertain,
+            _ => found.bodies = uncertain,
+        }
+    }
+    found.heads.subtract(&found.certain);
+    found.bodies.subtract(&found.certain);
+    Ok(())
 }
 
 /// Messages that may have a field of this name. The names of all fields are in one area, whole words between other things.
@@ -112,6 +128,11 @@ impl<'a> Needle<'a> {
             text,
             pieces: pieces(text),
         }
+    }
+
+    fn is_decisive_in(&self, area: Area) -> bool {
+        let mut pieces = self.pieces.iter();
+        pieces.any(|piece| is_decisive(self.text, piece, area))
     }
 
     /// Messages that have it in these areas, and others that may have it. A needle may reach from a field's name into its
@@ -184,7 +205,6 @@ fn narrow(
             break;
         }
         let mut having = Bits::none(section.messages());
-        // Most of a head's text is in the area of all other fields.
         for area in areas.iter().rev() {
             add(section, *area, piece, &left, &mut having)?;
         }

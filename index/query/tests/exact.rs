@@ -8,7 +8,7 @@ use engine_types::{AccountId, EmailId};
 use index_query::{Answer, Key, Query, Source, search};
 use index_store::{IndexError, Options, SearchStore};
 use index_text::FoldedText;
-use oracle::{Asked, Seen};
+use oracle::{Asked, Seen, Test};
 use questions::Chance;
 use std::collections::BTreeMap;
 
@@ -37,7 +37,8 @@ impl Mail {
     }
 
     fn expected(&self, asked: &Asked, among: &[EmailId]) -> Vec<EmailId> {
-        let is = |id: &&EmailId| self.seen[id.0 as usize].is(asked, id.0);
+        let test = Test::new(asked);
+        let is = |id: &&EmailId| self.seen[id.0 as usize].is(&test, id.0);
         among.iter().filter(is).copied().collect()
     }
 }

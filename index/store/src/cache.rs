@@ -1,7 +1,7 @@
-//! Lexicons and tables of the accounts that were searched last, within a bound of bytes.
+//! Lexicons, tables and texts of the accounts that were searched last, within a bound of bytes.
 
 use crate::lexicon::Lexicon;
-use crate::reader::Tables;
+use crate::reader::{Half, Tables};
 use crate::run::RunId;
 use crate::section::Slot;
 use parking_lot::Mutex;
@@ -12,14 +12,22 @@ use std::sync::Arc;
 pub struct Key {
     pub run: RunId,
     pub account: u64,
-    /// `None`: the tables.
-    pub slot: Option<Slot>,
+    pub what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    Tables,
+    Lexicon(Slot),
+    /// A block of texts, by number.
+    Texts(Half, usize),
 }
 
 #[derive(Clone)]
 pub enum Cached {
     Tables(Arc<Tables>),
     Lexicon(Arc<Lexicon>),
+    Texts(Arc<Vec<u8>>),
 }
 
 struct Item {
@@ -58,6 +66,9 @@ impl Cache {
     }
 
     pub fn put(&self, key: Key, value: Cached, bytes: usize) {
+        if bytes > self.bytes_max {
+            return;
+        }
         let mut items = self.items.lock();
         items.clock += 1;
         let used = items.clock;
@@ -115,7 +126,7 @@ mod tests {
         let key = |account| Key {
             run: RunId(1),
             account,
-            slot: None,
+            what: What::Tables,
         };
         let value = || Cached::Lexicon(Arc::default());
         cache.put(key(1), value(), 40);

@@ -130,21 +130,19 @@ impl Lexicon {
     }
 
     fn containing(&self, text: &[u8]) -> Matches {
-        let finder = memmem::Finder::new(text);
         let mut found = Matches::new();
-        // Line feeds up to `at`, less one: the number of the token that `at` is in.
-        let mut number = 0_u32;
-        let mut at = 1;
-        while let Some(hit) = self.plain.get(at..).and_then(|rest| finder.find(rest)) {
-            number += memchr_iter(b'\n', &self.plain[at..at + hit]).count() as u32;
-            at += hit;
-            found.push(number);
-            // On to the next token; it exists if another line feed follows.
-            match memchr(b'\n', &self.plain[at..]) {
-                Some(end) => at += end + 1,
-                None => break,
+        let Some(plain) = self.plain.get(1..) else {
+            return found;
+        };
+        let finder = memmem::Finder::new(text);
+        // Line feeds before `counted`: the number of the token that it is in.
+        let (mut number, mut counted) = (0_u32, 0);
+        for hit in finder.find_iter(plain) {
+            number += memchr_iter(b'\n', &plain[counted..hit]).count() as u32;
+            counted = hit;
+            if found.last() != Some(&number) {
+                found.push(number);
             }
-            number += 1;
         }
         found
     }

@@ -123,7 +123,7 @@ impl SearchStore {
         for (live, entry) in sections {
             let gone: Vec<EmailId> = dead.of(account, live.cleaned).collect();
             anything_died |= !gone.is_empty();
-            let section = Section::open(live.run.clone(), *entry, self.cache.clone())?;
+            let section = Section::open(live.run.clone(), *entry, self.caches.clone())?;
             let mut alive = Bits::all(section.messages());
             if !gone.is_empty() {
                 alive.subtract(&section.ordinals(&gone)?);

@@ -1,7 +1,7 @@
 //! What a search sees of an account: its sections and the tail, as they were when it was opened.
 
 use crate::bits::Bits;
-use crate::cache::{Cache, Cached, Key};
+use crate::cache::{Cached, Key, What};
 use crate::error::IndexError;
 use crate::lexicon::{Group, Lexicon, Matches};
 use crate::limits::{
@@ -10,14 +10,16 @@ use crate::limits::{
 use crate::postings;
 use crate::run::{Entry, Run, RunId};
 use crate::section::{Blocks, SectionHead, Slot, decode_ids};
+use crate::store::Caches;
 use crate::tail::TailMessage;
 use crate::wire::{Numbers, unseal};
 use engine_types::EmailId;
 use index_text::{Area, Kind, Piece};
 use std::sync::Arc;
+use zstd::bulk::Decompressor;
 
 /// The two strings of a folded text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Half {
     Head,
     Body,
@@ -68,17 +70,21 @@ pub struct Section {
     run: Arc<Run>,
     entry: Entry,
     head: Arc<SectionHead>,
-    cache: Arc<Cache>,
+    caches: Arc<Caches>,
 }
 
 impl Section {
-    pub(crate) fn open(run: Arc<Run>, entry: Entry, cache: Arc<Cache>) -> Result<Self, IndexError> {
+    pub(crate) fn open(
+        run: Arc<Run>,
+        entry: Entry,
+        caches: Arc<Caches>,
+    ) -> Result<Self, IndexError> {
         let head = Arc::new(run.section_head(&entry)?);
         Ok(Self {
             run,
             entry,
             head,
-            cache,
+            caches,
         })
     }
 
@@ -273,15 +279,13 @@ impl Section {
     ) -> Result<(), IndexError> {
         let tables = self.tables()?;
         let table = tables.half(half);
-        let mut plain = Vec::new();
+        let mut decompressor = Decompressor::new()?;
         for number in 0..table.blocks.len() {
             let (first, end) = table.messages_of(number);
             if !wanted.any_in(first, end) {
                 continue;
             }
-            let sealed = self.sealed_block(half, number, &tables)?;
-            let opened = table.open(number, &sealed, &mut plain);
-            opened.ok_or_else(|| self.damaged("a block of texts"))?;
+            let plain = self.block(half, number, &tables, &mut decompressor)?;
             for ordinal in (first..end).filter(|ordinal| wanted.contains(*ordinal)) {
                 if !look(ordinal, &plain[table.range(number, ordinal)]) {
                     return Ok(());
@@ -289,6 +293,30 @@ impl Section {
             }
         }
         Ok(())
+    }
+
+    fn block(
+        &self,
+        half: Half,
+        number: usize,
+        tables: &Tables,
+        decompressor: &mut Decompressor<'_>,
+    ) -> Result<Arc<Vec<u8>>, IndexError> {
+        let key = self.key(What::Texts(half, number));
+        if let Some(Cached::Texts(plain)) = self.caches.texts.get(&key) {
+            return Ok(plain);
+        }
+        let sealed = self.sealed_block(half, number, tables)?;
+        let mut plain = Vec::new();
+        let opened = tables
+            .half(half)
+            .open(decompressor, number, &sealed, &mut plain);
+        opened.ok_or_else(|| self.damaged("a block of texts"))?;
+        let plain = Arc::new(plain);
+        self.caches
+            .texts
+            .put(key, Cached::Texts(plain.clone()), plain.len());
+        Ok(plain)
     }
 
     pub(crate) fn sealed_block(
@@ -307,13 +335,15 @@ impl Section {
     }
 
     pub(crate) fn tables(&self) -> Result<Arc<Tables>, IndexError> {
-        let key = self.key(None);
-        if let Some(Cached::Tables(tables)) = self.cache.get(&key) {
+        let key = self.key(What::Tables);
+        if let Some(Cached::Tables(tables)) = self.caches.tables.get(&key) {
             return Ok(tables);
         }
         let tables = Arc::new(self.read_tables()?);
         let bytes = tables.bytes();
-        self.cache.put(key, Cached::Tables(tables.clone()), bytes);
+        self.caches
+            .tables
+            .put(key, Cached::Tables(tables.clone()), bytes);
         Ok(tables)
     }
 
@@ -339,15 +369,17 @@ impl Section {
     }
 
     fn lexicon(&self, slot: Slot) -> Result<Option<Arc<Lexicon>>, IndexError> {
-        let key = self.key(Some(slot));
-        if let Some(Cached::Lexicon(lexicon)) = self.cache.get(&key) {
+        let key = self.key(What::Lexicon(slot));
+        if let Some(Cached::Lexicon(lexicon)) = self.caches.tables.get(&key) {
             return Ok(Some(lexicon));
         }
         let Some(lexicon) = self.lexicon_uncached(slot)?.map(Arc::new) else {
             return Ok(None);
         };
         let bytes = lexicon.bytes();
-        self.cache.put(key, Cached::Lexicon(lexicon.clone()), bytes);
+        self.caches
+            .tables
+            .put(key, Cached::Lexicon(lexicon.clone()), bytes);
         Ok(Some(lexicon))
     }
 
@@ -363,11 +395,11 @@ impl Section {
         lexicon.map(Some).ok_or_else(|| self.damaged("a lexicon"))
     }
 
-    fn key(&self, slot: Option<Slot>) -> Key {
+    fn key(&self, what: What) -> Key {
         Key {
             run: self.run.id,
             account: self.entry.account,
-            slot,
+            what,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::bits::Bits;
 use crate::cache::Cache;
 use crate::dead::{Cleaned, Dead, Death};
 use crate::error::{AddError, IndexError};
-use crate::limits::{CACHE_BYTES, TAIL_BYTES_MAX};
+use crate::limits::{CACHE_BYTES, TAIL_BYTES_MAX, TEXT_CACHE_BYTES};
 use crate::manifest::Manifest;
 use crate::reader::{AccountReader, LiveSection, Section};
 use crate::run::{Run, RunId, RunWriter, path};
@@ -20,7 +20,10 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub tail_bytes_max: usize,
+    /// Lexicons and tables in memory.
     pub cache_bytes_max: usize,
+    /// Texts in memory; 0 decompresses them for each query.
+    pub text_cache_bytes_max: usize,
 }
 
 impl Default for Options {
@@ -28,6 +31,7 @@ impl Default for Options {
         Self {
             tail_bytes_max: TAIL_BYTES_MAX,
             cache_bytes_max: CACHE_BYTES,
+            text_cache_bytes_max: TEXT_CACHE_BYTES,
         }
     }
 }
@@ -64,10 +68,17 @@ pub(crate) struct State {
     pub(crate) next_death: u64,
 }
 
+/// What searches keep in memory.
+pub(crate) struct Caches {
+    /// And lexicons.
+    pub(crate) tables: Cache,
+    pub(crate) texts: Cache,
+}
+
 pub struct SearchStore {
     pub(crate) folder: PathBuf,
     options: Options,
-    pub(crate) cache: Arc<Cache>,
+    pub(crate) caches: Arc<Caches>,
     pub(crate) state: Mutex<State>,
     /// Held by what replaces the manifest. Taken before `state`.
     pub(crate) writing: Mutex<()>,
@@ -99,7 +110,10 @@ impl SearchStore {
         let store = Self {
             folder: folder.to_owned(),
             options,
-            cache: Arc::new(Cache::new(options.cache_bytes_max)),
+            caches: Arc::new(Caches {
+                tables: Cache::new(options.cache_bytes_max),
+                texts: Cache::new(options.text_cache_bytes_max),
+            }),
             state: Mutex::new(State {
                 runs,
                 tail: Tail::default(),
@@ -247,7 +261,7 @@ impl SearchStore {
         let Some(entry) = run.find(account.0)? else {
             return Ok(None);
         };
-        let section = Section::open(run, entry, self.cache.clone())?;
+        let section = Section::open(run, entry, self.caches.clone())?;
         let mut live = Bits::all(section.messages());
         if !dead.is_empty() {
             live.subtract(&section.ordinals(dead)?);
@@ -269,12 +283,14 @@ impl SearchStore {
     /// A file that stays does no harm: the next start removes it.
     pub(crate) fn remove_file(&self, run: RunId) {
         let _ = fs::remove_file(path(&self.folder, run));
-        self.cache.forget(run);
+        self.caches.tables.forget(run);
+        self.caches.texts.forget(run);
     }
 
     /// Gives back the memory of searches.
     pub fn forget_searches(&self) {
-        self.cache.clear();
+        self.caches.tables.clear();
+        self.caches.texts.clear();
     }
 
     pub fn size(&self) -> Result<Size, IndexError> {
@@ -285,7 +301,7 @@ impl SearchStore {
         let mut size = Size {
             runs: runs.len(),
             tail_bytes,
-            cache_bytes: self.cache.bytes(),
+            cache_bytes: self.caches.tables.bytes() + self.caches.texts.bytes(),
             ..Size::default()
         };
         for Live { run, .. } in &runs {

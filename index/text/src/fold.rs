@@ -57,8 +57,15 @@ struct Folder {
 
 impl Folder {
     fn ascii(&mut self, text: &str) {
-        for octet in text.bytes() {
-            self.push(char::from(octet.to_ascii_uppercase()));
+        for word in text.split_inclusive(|c: char| c.is_ascii_whitespace() || c == '\x0b') {
+            let bare = word.trim_ascii_end().trim_end_matches('\x0b');
+            if !bare.is_empty() {
+                self.blank = false;
+                let start = self.out.len();
+                self.out.push_str(bare);
+                self.out[start..].make_ascii_uppercase();
+            }
+            word[bare.len()..].chars().for_each(|c| self.push(c));
         }
     }
 

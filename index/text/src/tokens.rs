@@ -67,8 +67,7 @@ enum Class {
 
 fn class(c: char) -> Class {
     match c {
-        'A'..='Z' | '0'..='9' | 'a'..='z' => Class::Word,
-        '\0'..='\x7f' => Class::Gap,
+        '\0'..='\x7f' => ASCII[c as usize],
         // Kana with their voicing marks; Han with extensions and compatibility forms.
         '\u{3005}'..='\u{3007}'
         | '\u{3040}'..='\u{30ff}'
@@ -100,18 +99,40 @@ impl Iterator for Runs<'_> {
 
     fn next(&mut self) -> Option<Run> {
         let start = self.at;
-        let mut chars = self.line[start..].char_indices();
-        let (_, first) = chars.next()?;
-        let of = class(first);
-        let length = chars.find(|(_, c)| class(*c) != of).map(|(at, _)| at);
-        self.at = length.map_or(self.line.len(), |length| start + length);
-        Some(Run {
-            class: of,
+        let mut of = None;
+        while let Some(octet) = self.line.as_bytes().get(self.at) {
+            // Most octets are ASCII: no need to decode them.
+            let (class, bytes) = match octet {
+                0..0x80 => (ASCII[*octet as usize], 1),
+                _ => {
+                    let c = self.line[self.at..].chars().next()?;
+                    (class(c), c.len_utf8())
+                }
+            };
+            if *of.get_or_insert(class) != class {
+                break;
+            }
+            self.at += bytes;
+        }
+        of.map(|class| Run {
+            class,
             start,
             end: self.at,
         })
     }
 }
+
+const ASCII: [Class; 0x80] = {
+    let mut classes = [Class::Gap; 0x80];
+    let mut octet = 0;
+    while octet < 0x80 {
+        if (octet as u8).is_ascii_alphanumeric() {
+            classes[octet] = Class::Word;
+        }
+        octet += 1;
+    }
+    classes
+};
 
 fn runs(line: &str) -> Runs<'_> {
     Runs { line, at: 0 }

@@ -5,6 +5,8 @@ mod decode;
 mod html;
 
 use engine_events::{BodyPart, Facts, PartKind};
+use memchr::memmem::Finder;
+use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 
 /// A message as a client sees it, folded.
@@ -14,6 +16,34 @@ pub struct Seen {
     /// Lines of text that only TEXT finds.
     text: Vec<String>,
     body: Vec<String>,
+}
+
+/// A question with its needles folded, for many messages.
+pub enum Test {
+    And(Vec<Test>),
+    Or(Vec<Test>),
+    Not(Box<Test>),
+    Among(BTreeSet<u64>),
+    /// Empty ones are in every message.
+    Text(Finder<'static>),
+    Body(Finder<'static>),
+    Header(String, Finder<'static>),
+}
+
+impl Test {
+    pub fn new(asked: &Asked) -> Self {
+        let all = |asked: &[Asked]| asked.iter().map(Test::new).collect();
+        let finder = |needle: &str| Finder::new(&folded(needle)).into_owned();
+        match asked {
+            Asked::And(asked) => Test::And(all(asked)),
+            Asked::Or(asked) => Test::Or(all(asked)),
+            Asked::Not(one) => Test::Not(Box::new(Test::new(one))),
+            Asked::Among(numbers) => Test::Among(numbers.iter().copied().collect()),
+            Asked::Text(needle) => Test::Text(finder(needle)),
+            Asked::Body(needle) => Test::Body(finder(needle)),
+            Asked::Header(name, needle) => Test::Header(name.to_ascii_uppercase(), finder(needle)),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -110,24 +140,17 @@ impl Seen {
         }
     }
 
-    pub fn is(&self, asked: &Asked, number: u64) -> bool {
-        match asked {
-            Asked::And(all) => all.iter().all(|one| self.is(one, number)),
-            Asked::Or(all) => all.iter().any(|one| self.is(one, number)),
-            Asked::Not(one) => !self.is(one, number),
-            Asked::Among(numbers) => numbers.contains(&number),
-            Asked::Text(needle) => {
-                let needle = folded(needle);
-                needle.is_empty() || has(&self.text, &needle) || has(&self.body, &needle)
-            }
-            Asked::Body(needle) => {
-                let needle = folded(needle);
-                needle.is_empty() || has(&self.body, &needle)
-            }
-            Asked::Header(name, needle) => {
-                let (name, needle) = (name.to_ascii_uppercase(), folded(needle));
-                let mut values = self.fields.iter().filter(|(n, _)| *n == name);
-                values.any(|(_, value)| value.contains(&needle))
+    pub fn is(&self, test: &Test, number: u64) -> bool {
+        match test {
+            Test::And(all) => all.iter().all(|one| self.is(one, number)),
+            Test::Or(all) => all.iter().any(|one| self.is(one, number)),
+            Test::Not(one) => !self.is(one, number),
+            Test::Among(numbers) => numbers.contains(&number),
+            Test::Text(needle) => has(&self.text, needle) || has(&self.body, needle),
+            Test::Body(needle) => has(&self.body, needle),
+            Test::Header(name, needle) => {
+                let mut values = self.fields.iter().filter(|(n, _)| n == name);
+                values.any(|(_, value)| needle.find(value.as_bytes()).is_some())
             }
         }
     }
@@ -138,8 +161,11 @@ impl Seen {
     }
 }
 
-fn has(lines: &[String], needle: &str) -> bool {
-    lines.iter().any(|line| line.contains(needle))
+fn has(lines: &[String], needle: &Finder<'_>) -> bool {
+    needle.needle().is_empty()
+        || lines
+            .iter()
+            .any(|line| needle.find(line.as_bytes()).is_some())
 }
 
 /// Decoded and folded fields up to the first empty line.

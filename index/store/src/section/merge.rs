@@ -9,6 +9,7 @@ use crate::postings;
 use crate::reader::{Half, Section};
 use crate::wire::{Numbers, unseal};
 use std::io;
+use zstd::bulk::Decompressor;
 
 /// All of a section but its head.
 pub struct Parts {
@@ -129,6 +130,7 @@ fn merge_texts(
 ) -> Result<TextWriter, IndexError> {
     let mut writer = TextWriter::new()?;
     let mut plain = Vec::new();
+    let mut decompressor = Decompressor::new()?;
     for input in inputs {
         let tables = input.section.tables()?;
         let table = tables.half(half);
@@ -150,7 +152,10 @@ fn merge_texts(
             if whole && unseal(&sealed).is_some() && writer.copy(&lengths, &sealed)? {
                 continue;
             }
-            if table.open(number, &sealed, &mut plain).is_none() {
+            if table
+                .open(&mut decompressor, number, &sealed, &mut plain)
+                .is_none()
+            {
                 return Err(input.section.damaged("a block of texts"));
             }
             for ordinal in live {

@@ -4,6 +4,7 @@
 use crate::limits::BLOCK_BYTES;
 use crate::wire::{Numbers, put, seal, unseal};
 use std::io;
+use zstd::bulk::{Compressor, Decompressor};
 
 /// zstd's level for blocks: measured in `docs/decisions/2026-11-24-search-postings.md`.
 const LEVEL: i32 = 6;
@@ -74,23 +75,27 @@ impl Blocks {
         self.blocks.len() * size_of::<Block>() + self.ends.len() * 4
     }
 
-    /// The plain octets of a block; `None` where it is broken.
-    pub fn open(&self, block: usize, sealed: &[u8], into: &mut Vec<u8>) -> Option<()> {
+    /// The plain octets of a block; `None` where it is broken. Making a decompressor costs as much as a block: one is for
+    /// many.
+    pub fn open(
+        &self,
+        decompressor: &mut Decompressor<'_>,
+        block: usize,
+        sealed: &[u8],
+        into: &mut Vec<u8>,
+    ) -> Option<()> {
         let plain = self.plain_bytes(block);
         into.clear();
         into.reserve(plain);
         let content = unseal(sealed)?;
-        let found = zstd::bulk::Decompressor::new()
-            .ok()?
-            .decompress_to_buffer(content, into)
-            .ok()?;
+        let found = decompressor.decompress_to_buffer(content, into).ok()?;
         (found == plain).then_some(())
     }
 }
 
 /// Takes texts in the order of their messages' ordinals.
 pub struct TextWriter {
-    compressor: zstd::bulk::Compressor<'static>,
+    compressor: Compressor<'static>,
     plain: Vec<u8>,
     lengths: Vec<u32>,
     table: Vec<u8>,
@@ -101,7 +106,7 @@ pub struct TextWriter {
 impl TextWriter {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            compressor: zstd::bulk::Compressor::new(LEVEL)?,
+            compressor: Compressor::new(LEVEL)?,
             plain: Vec::new(),
             lengths: Vec::new(),
             table: Vec::new(),
@@ -182,7 +187,7 @@ mod tests {
             let sealed = blocks
                 .get(block.at as usize..)?
                 .get(..block.bytes as usize)?;
-            table.open(number, sealed, &mut plain)?;
+            table.open(&mut Decompressor::new().ok()?, number, sealed, &mut plain)?;
             let (first, end) = table.messages_of(number);
             texts.extend((first..end).map(|ordinal| plain[table.range(number, ordinal)].to_vec()));
         }
