@@ -1,0 +1,443 @@
+//! What a search sees of an account: its sections and the tail, as they were when it was opened.
+
+use crate::bits::Bits;
+use crate::cache::{Cached, Key, What};
+use crate::error::IndexError;
+use crate::lexicon::{Group, Lexicon, Matches};
+use crate::limits::{
+    DENSE_SHARE, GROUP_TOKENS, GROUPS_PER_LOOK, READ_BYTES_MAX, READ_GAP_BYTES, TOKENS_DENSE_FIRST,
+};
+use crate::postings;
+use crate::run::{Entry, Run, RunId};
+use crate::section::{Blocks, SectionHead, Slot, decode_ids};
+use crate::store::Caches;
+use crate::tail::TailMessage;
+use crate::wire::{Numbers, unseal};
+use engine_types::EmailId;
+use index_text::{Area, Kind, Piece};
+use std::sync::Arc;
+use zstd::bulk::Decompressor;
+
+/// The two strings of a folded text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Half {
+    Head,
+    Body,
+}
+
+/// Who and where: what a section says of its messages.
+#[derive(Debug)]
+pub struct Tables {
+    /// By ordinal.
+    pub ids: Vec<u64>,
+    /// Ordinals by ascending id, where ids don't ascend themselves.
+    order: Option<Vec<u32>>,
+    halves: [Blocks; 2],
+}
+
+impl Tables {
+    pub fn half(&self, half: Half) -> &Blocks {
+        &self.halves[half as usize]
+    }
+
+    fn bytes(&self) -> usize {
+        let order = self.order.as_ref().map_or(0, Vec::len);
+        self.ids.len() * 8 + order * 4 + self.halves.iter().map(Blocks::bytes).sum::<usize>()
+    }
+
+    /// Ids with their ordinals, by ascending id.
+    fn sorted(&self) -> impl Iterator<Item = (u64, u32)> {
+        (0..self.ids.len() as u32).map(|at| {
+            let ordinal = self.order.as_ref().map_or(at, |order| order[at as usize]);
+            (self.ids[ordinal as usize], ordinal)
+        })
+    }
+
+    fn find(&self, id: u64) -> Option<u32> {
+        match &self.order {
+            None => self.ids.binary_search(&id).ok().map(|at| at as u32),
+            Some(order) => {
+                let at = order.binary_search_by_key(&id, |ordinal| self.ids[*ordinal as usize]);
+                at.ok().map(|at| order[at])
+            }
+        }
+    }
+}
+
+/// An account's messages in one run.
+#[derive(Clone)]
+pub struct Section {
+    run: Arc<Run>,
+    entry: Entry,
+    head: Arc<SectionHead>,
+    caches: Arc<Caches>,
+}
+
+impl Section {
+    pub(crate) fn open(
+        run: Arc<Run>,
+        entry: Entry,
+        caches: Arc<Caches>,
+    ) -> Result<Self, IndexError> {
+        let head = Arc::new(run.section_head(&entry)?);
+        Ok(Self {
+            run,
+            entry,
+            head,
+            caches,
+        })
+    }
+
+    pub fn run(&self) -> RunId {
+        self.run.id
+    }
+
+    pub fn messages(&self) -> u32 {
+        self.head.messages
+    }
+
+    /// Octets of folded text of all its messages.
+    pub fn text_bytes(&self) -> u64 {
+        self.head.text_bytes
+    }
+
+    pub fn damaged(&self, what: &'static str) -> IndexError {
+        self.run.damaged(what)
+    }
+
+    pub fn id(&self, ordinal: u32) -> Result<EmailId, IndexError> {
+        let tables = self.tables()?;
+        let id = tables.ids.get(ordinal as usize);
+        id.map(|id| EmailId(*id))
+            .ok_or_else(|| self.damaged("an ordinal"))
+    }
+
+    /// Which of `ids` (ascending) are here.
+    pub fn ordinals(&self, ids: &[EmailId]) -> Result<Bits, IndexError> {
+        let tables = self.tables()?;
+        let mut found = Bits::none(self.messages());
+        // A few ids are looked up; many are merged with ours.
+        if ids.len() < tables.ids.len() / 16 {
+            ids.iter()
+                .filter_map(|id| tables.find(id.0))
+                .for_each(|ordinal| found.insert(ordinal));
+            return Ok(found);
+        }
+        let mut wanted = ids.iter().peekable();
+        for (id, ordinal) in tables.sorted() {
+            while wanted.next_if(|wanted| wanted.0 < id).is_some() {}
+            if wanted.peek().is_some_and(|wanted| wanted.0 == id) {
+                found.insert(ordinal);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The tokens of an area that `piece` may be a part of.
+    pub fn matches(&self, area: Area, piece: &Piece<'_>) -> Result<Matches, IndexError> {
+        let lexicon = self.lexicon(Slot::new(area, piece.kind))?;
+        Ok(lexicon
+            .map(|lexicon| lexicon.matching(piece.text_in(area), piece))
+            .unwrap_or_default())
+    }
+
+    /// Octets of tokens that a `matches` with an open left side looks through.
+    pub fn lexicon_bytes(&self, area: Area, kind: Kind) -> u64 {
+        let place = self.head.slots[Slot::new(area, kind).0 as usize];
+        place.map_or(0, |place| place.plain_bytes)
+    }
+
+    /// Adds the messages that have any of these tokens in `area`; it may stop once all of `enough` are there.
+    pub fn add_messages(
+        &self,
+        area: Area,
+        kind: Kind,
+        tokens: &Matches,
+        enough: &Bits,
+        into: &mut Bits,
+    ) -> Result<(), IndexError> {
+        let slot = Slot::new(area, kind);
+        let Some(lexicon) = self.lexicon(slot)? else {
+            return Ok(());
+        };
+        let dense = self.messages() as usize / DENSE_SHARE;
+        if tokens.len() > TOKENS_DENSE_FIRST {
+            self.add_some(slot, &lexicon.groups, tokens, enough, into, |bytes| {
+                bytes >= dense
+            })?;
+            self.add_some(slot, &lexicon.groups, tokens, enough, into, |bytes| {
+                bytes < dense
+            })
+        } else {
+            self.add_some(slot, &lexicon.groups, tokens, enough, into, |_| true)
+        }
+    }
+
+    fn add_some(
+        &self,
+        slot: Slot,
+        groups: &[Group],
+        tokens: &Matches,
+        enough: &Bits,
+        into: &mut Bits,
+        of_size: impl Fn(usize) -> bool,
+    ) -> Result<(), IndexError> {
+        let mut left = &tokens[..];
+        let mut seen = 0;
+        while let Some(first) = left.first() {
+            let first_group = *first as usize / GROUP_TOKENS;
+            let end_group = together(groups, left, first_group);
+            let octets = self.postings(slot, groups, first_group, end_group)?;
+            let mut at = 0;
+            for group in first_group..end_group {
+                let bytes = groups[group].postings_bytes as usize;
+                let mine =
+                    left.partition_point(|token| (*token as usize) < (group + 1) * GROUP_TOKENS);
+                let (mine, rest) = left.split_at(mine);
+                left = rest;
+                if !mine.is_empty() {
+                    self.add_group(&octets[at..at + bytes], group, mine, into, &of_size)?;
+                    seen += 1;
+                    if seen % GROUPS_PER_LOOK == 0 && into.covers(enough) {
+                        return Ok(());
+                    }
+                }
+                at += bytes;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_group(
+        &self,
+        sealed: &[u8],
+        group: usize,
+        tokens: &[u32],
+        into: &mut Bits,
+        of_size: impl Fn(usize) -> bool,
+    ) -> Result<(), IndexError> {
+        let broken = || self.damaged("postings");
+        let mut numbers = Numbers(unseal(sealed).ok_or_else(broken)?);
+        let mut number = (group * GROUP_TOKENS) as u32;
+        for token in tokens {
+            loop {
+                let entry = postings::next(&mut numbers).ok_or_else(broken)?;
+                number += 1;
+                if number > *token {
+                    if of_size(entry.bytes()) {
+                        entry.add_to(into).ok_or_else(broken)?;
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Postings of groups from, up to.
+    fn postings(
+        &self,
+        slot: Slot,
+        groups: &[Group],
+        from: usize,
+        upto: usize,
+    ) -> Result<Vec<u8>, IndexError> {
+        let place = self.head.slots[slot.0 as usize].ok_or_else(|| self.damaged("a lexicon"))?;
+        let (Some(first), Some(last)) = (groups.get(from), groups.get(upto.wrapping_sub(1))) else {
+            return Err(self.damaged("a lexicon"));
+        };
+        let end = last.postings_at + last.postings_bytes;
+        if end > place.postings.bytes {
+            return Err(self.damaged("a lexicon"));
+        }
+        let at = self.entry.at + place.postings.at + first.postings_at;
+        self.run.read(at, end - first.postings_at)
+    }
+
+    /// All postings of a slot, without the groups' check sums.
+    pub(crate) fn all_postings(
+        &self,
+        slot: Slot,
+        lexicon: &Lexicon,
+    ) -> Result<Vec<u8>, IndexError> {
+        let sealed = self.postings(slot, &lexicon.groups, 0, lexicon.groups.len())?;
+        let mut out = Vec::with_capacity(sealed.len());
+        for group in &lexicon.groups {
+            let at = group.postings_at as usize;
+            let group = &sealed[at..at + group.postings_bytes as usize];
+            out.extend_from_slice(unseal(group).ok_or_else(|| self.damaged("postings"))?);
+        }
+        Ok(out)
+    }
+
+    /// Shows the texts of the messages in `wanted`, in order; stops where `look` returns false.
+    pub fn texts(
+        &self,
+        half: Half,
+        wanted: &Bits,
+        mut look: impl FnMut(u32, &[u8]) -> bool,
+    ) -> Result<(), IndexError> {
+        let tables = self.tables()?;
+        let table = tables.half(half);
+        let mut decompressor = Decompressor::new()?;
+        for number in 0..table.blocks.len() {
+            let (first, end) = table.messages_of(number);
+            if !wanted.any_in(first, end) {
+                continue;
+            }
+            let plain = self.block(half, number, &tables, &mut decompressor)?;
+            for ordinal in (first..end).filter(|ordinal| wanted.contains(*ordinal)) {
+                if !look(ordinal, &plain[table.range(number, ordinal)]) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn block(
+        &self,
+        half: Half,
+        number: usize,
+        tables: &Tables,
+        decompressor: &mut Decompressor<'_>,
+    ) -> Result<Arc<Vec<u8>>, IndexError> {
+        let key = self.key(What::Texts(half, number));
+        if let Some(Cached::Texts(plain)) = self.caches.texts.get(&key) {
+            return Ok(plain);
+        }
+        let sealed = self.sealed_block(half, number, tables)?;
+        let mut plain = Vec::new();
+        let opened = tables
+            .half(half)
+            .open(decompressor, number, &sealed, &mut plain);
+        opened.ok_or_else(|| self.damaged("a block of texts"))?;
+        let plain = Arc::new(plain);
+        self.caches
+            .texts
+            .put(key, Cached::Texts(plain.clone()), plain.len());
+        Ok(plain)
+    }
+
+    pub(crate) fn sealed_block(
+        &self,
+        half: Half,
+        number: usize,
+        tables: &Tables,
+    ) -> Result<Vec<u8>, IndexError> {
+        let place = self.head.blocks[half as usize];
+        let block = tables.half(half).blocks[number];
+        if block.at + u64::from(block.bytes) > place.bytes {
+            return Err(self.damaged("a table of texts"));
+        }
+        let at = self.entry.at + place.at + block.at;
+        self.run.read(at, u64::from(block.bytes))
+    }
+
+    pub(crate) fn tables(&self) -> Result<Arc<Tables>, IndexError> {
+        let key = self.key(What::Tables);
+        if let Some(Cached::Tables(tables)) = self.caches.tables.get(&key) {
+            return Ok(tables);
+        }
+        let tables = Arc::new(self.read_tables()?);
+        let bytes = tables.bytes();
+        self.caches
+            .tables
+            .put(key, Cached::Tables(tables.clone()), bytes);
+        Ok(tables)
+    }
+
+    fn read_tables(&self) -> Result<Tables, IndexError> {
+        let read =
+            |place: crate::section::Place| self.run.read(self.entry.at + place.at, place.bytes);
+        let count = self.messages();
+        let ids = decode_ids(&read(self.head.ids)?, count).ok_or_else(|| self.damaged("ids"))?;
+        let half = |half: usize| {
+            let table = Blocks::decode(&read(self.head.tables[half])?, count);
+            table.ok_or_else(|| self.damaged("a table of texts"))
+        };
+        let order = (!ids.is_sorted()).then(|| {
+            let mut order: Vec<u32> = (0..count).collect();
+            order.sort_unstable_by_key(|ordinal| ids[*ordinal as usize]);
+            order
+        });
+        Ok(Tables {
+            ids,
+            order,
+            halves: [half(0)?, half(1)?],
+        })
+    }
+
+    fn lexicon(&self, slot: Slot) -> Result<Option<Arc<Lexicon>>, IndexError> {
+        let key = self.key(What::Lexicon(slot));
+        if let Some(Cached::Lexicon(lexicon)) = self.caches.tables.get(&key) {
+            return Ok(Some(lexicon));
+        }
+        let Some(lexicon) = self.lexicon_uncached(slot)?.map(Arc::new) else {
+            return Ok(None);
+        };
+        let bytes = lexicon.bytes();
+        self.caches
+            .tables
+            .put(key, Cached::Lexicon(lexicon.clone()), bytes);
+        Ok(Some(lexicon))
+    }
+
+    pub(crate) fn lexicon_uncached(&self, slot: Slot) -> Result<Option<Lexicon>, IndexError> {
+        let Some(place) = self.head.slots[slot.0 as usize] else {
+            return Ok(None);
+        };
+        let sealed = self
+            .run
+            .read(self.entry.at + place.lexicon.at, place.lexicon.bytes)?;
+        let lexicon =
+            unseal(&sealed).and_then(|blob| Lexicon::decode(blob, place.plain_bytes as usize));
+        lexicon.map(Some).ok_or_else(|| self.damaged("a lexicon"))
+    }
+
+    fn key(&self, what: What) -> Key {
+        Key {
+            run: self.run.id,
+            account: self.entry.account,
+            what,
+        }
+    }
+}
+
+/// Groups from `first` on that are worth one read for `tokens`: up to which.
+fn together(groups: &[Group], tokens: &[u32], first: usize) -> usize {
+    let mut end = first + 1;
+    let from = groups.get(first).map_or(0, |group| group.postings_at);
+    for token in tokens {
+        let group = *token as usize / GROUP_TOKENS;
+        let (Some(this), Some(last)) = (groups.get(group), groups.get(end - 1)) else {
+            break;
+        };
+        let gap = this
+            .postings_at
+            .saturating_sub(last.postings_at + last.postings_bytes);
+        let all = this.postings_at + this.postings_bytes - from;
+        if group >= end {
+            if gap > READ_GAP_BYTES || all > READ_BYTES_MAX {
+                break;
+            }
+            end = group + 1;
+        }
+    }
+    end
+}
+
+/// A section without what was deleted.
+pub struct LiveSection {
+    pub section: Section,
+    pub live: Bits,
+}
+
+/// An account as it was when this was opened; what comes or goes later does not show.
+pub struct AccountReader {
+    pub sections: Vec<LiveSection>,
+    /// In no run yet.
+    pub tail: Vec<Arc<TailMessage>>,
+    /// Runs whose part of this account cannot be read.
+    pub damaged: Vec<IndexError>,
+}

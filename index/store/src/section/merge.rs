@@ -1,0 +1,236 @@
+//! One account's sections of several runs to one: texts one after the other, tokens by order, deleted messages left out.
+
+use super::head::{LexiconPlace, Place, SectionHead, Slot};
+use super::{TextWriter, encode_ids};
+use crate::bits::Bits;
+use crate::error::IndexError;
+use crate::lexicon::{LexiconWriter, Written};
+use crate::postings;
+use crate::reader::{Half, Section};
+use crate::wire::{Numbers, unseal};
+use std::io;
+use zstd::bulk::Decompressor;
+
+/// All of a section but its head.
+pub struct Parts {
+    account: u64,
+    messages: u32,
+    text_bytes: u64,
+    ids: Vec<u8>,
+    /// Table and blocks of heads, of bodies.
+    texts: Vec<(Vec<u8>, Vec<u8>)>,
+    /// By slot.
+    pub lexicons: Vec<Option<Written>>,
+}
+
+impl Parts {
+    pub fn new(account: u64, messages: u32, text_bytes: u64, ids: Vec<u8>) -> Self {
+        Self {
+            account,
+            messages,
+            text_bytes,
+            ids,
+            texts: Vec::new(),
+            lexicons: Vec::new(),
+        }
+    }
+
+    pub fn texts(&mut self, writers: [TextWriter; 2]) -> io::Result<()> {
+        for writer in writers {
+            self.texts.push(writer.finish()?);
+        }
+        Ok(())
+    }
+}
+
+/// A section as it is written: its content, and its head, which stands behind.
+pub struct Built {
+    pub content: Vec<u8>,
+    pub head: SectionHead,
+}
+
+pub fn assemble(parts: Parts) -> Built {
+    let mut out = Vec::new();
+    let mut put = |blob: &[u8]| -> Place {
+        let at = out.len() as u64;
+        out.extend_from_slice(blob);
+        Place {
+            at,
+            bytes: blob.len() as u64,
+        }
+    };
+    let mut head = SectionHead {
+        account: parts.account,
+        messages: parts.messages,
+        text_bytes: parts.text_bytes,
+        ids: put(&parts.ids),
+        ..SectionHead::default()
+    };
+    for (place, (table, _)) in head.tables.iter_mut().zip(&parts.texts) {
+        *place = put(table);
+    }
+    for (place, (_, blocks)) in head.blocks.iter_mut().zip(&parts.texts) {
+        *place = put(blocks);
+    }
+    for (slot, written) in head.slots.iter_mut().zip(parts.lexicons) {
+        if let Some(mut written) = written {
+            crate::wire::seal(&mut written.blob, 0);
+            *slot = Some(LexiconPlace {
+                tokens: written.tokens,
+                plain_bytes: written.plain_bytes as u64,
+                lexicon: put(&written.blob),
+                postings: put(&written.postings),
+            });
+        }
+    }
+    Built { content: out, head }
+}
+
+/// A section and which of its messages go on.
+pub struct Input {
+    pub section: Section,
+    pub live: Bits,
+}
+
+/// `None` if no message goes on.
+pub fn merge(account: u64, inputs: &[Input]) -> Result<Option<Built>, IndexError> {
+    let mut ids = Vec::new();
+    // New ordinals by old ones.
+    let mut moved: Vec<Vec<Option<u32>>> = Vec::new();
+    for input in inputs {
+        let mut new = vec![None; input.section.messages() as usize];
+        let tables = input.section.tables()?;
+        for ordinal in input.live.iter() {
+            new[ordinal as usize] = Some(ids.len() as u32);
+            ids.push(tables.ids[ordinal as usize]);
+        }
+        moved.push(new);
+    }
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let total = ids.len() as u32;
+    let mut text_bytes = 0;
+    let heads = merge_texts(inputs, Half::Head, &mut text_bytes)?;
+    let bodies = merge_texts(inputs, Half::Body, &mut text_bytes)?;
+    let mut parts = Parts::new(account, total, text_bytes, encode_ids(&ids));
+    parts.texts([heads, bodies])?;
+    for slot in super::slots() {
+        parts
+            .lexicons
+            .push(merge_lexicons(inputs, slot, &moved, total)?);
+    }
+    Ok(Some(assemble(parts)))
+}
+
+fn merge_texts(
+    inputs: &[Input],
+    half: Half,
+    text_bytes: &mut u64,
+) -> Result<TextWriter, IndexError> {
+    let mut writer = TextWriter::new()?;
+    let mut plain = Vec::new();
+    let mut decompressor = Decompressor::new()?;
+    for input in inputs {
+        let tables = input.section.tables()?;
+        let table = tables.half(half);
+        for number in 0..table.blocks.len() {
+            let (first, end) = table.messages_of(number);
+            let live: Vec<u32> = (first..end)
+                .filter(|ordinal| input.live.contains(*ordinal))
+                .collect();
+            if live.is_empty() {
+                continue;
+            }
+            let lengths: Vec<u32> = live
+                .iter()
+                .map(|o| table.range(number, *o).len() as u32)
+                .collect();
+            *text_bytes += lengths.iter().map(|length| u64::from(*length)).sum::<u64>();
+            let sealed = input.section.sealed_block(half, number, &tables)?;
+            let whole = live.len() == (end - first) as usize;
+            if whole && unseal(&sealed).is_some() && writer.copy(&lengths, &sealed)? {
+                continue;
+            }
+            if table
+                .open(&mut decompressor, number, &sealed, &mut plain)
+                .is_none()
+            {
+                return Err(input.section.damaged("a block of texts"));
+            }
+            for ordinal in live {
+                writer.push(&plain[table.range(number, ordinal)])?;
+            }
+        }
+    }
+    Ok(writer)
+}
+
+/// The tokens of one input in order, with their postings.
+struct Stream<'a> {
+    tokens: Box<dyn Iterator<Item = &'a [u8]> + 'a>,
+    token: Option<&'a [u8]>,
+    /// Postings without the groups' check sums.
+    postings: Numbers<'a>,
+    live: &'a Bits,
+    moved: &'a [Option<u32>],
+}
+
+impl Stream<'_> {
+    /// Adds the new ordinals of the token that is in front, and goes on to the next.
+    fn take(&mut self, into: &mut Vec<u32>) -> Option<()> {
+        let entry = postings::next(&mut self.postings)?;
+        entry.each(self.live.length(), |old| {
+            into.extend(self.moved.get(old as usize).copied().flatten());
+        })?;
+        self.token = self.tokens.next();
+        Some(())
+    }
+}
+
+fn merge_lexicons(
+    inputs: &[Input],
+    slot: Slot,
+    moved: &[Vec<Option<u32>>],
+    total: u32,
+) -> Result<Option<Written>, IndexError> {
+    let mut lexicons = Vec::new();
+    for (input, moved) in inputs.iter().zip(moved) {
+        let section = &input.section;
+        if let Some(lexicon) = section.lexicon_uncached(slot)? {
+            let postings = section.all_postings(slot, &lexicon)?;
+            lexicons.push((lexicon, postings, input, moved));
+        }
+    }
+    let mut streams: Vec<(Stream<'_>, &Section)> = lexicons
+        .iter()
+        .map(|(lexicon, postings, input, moved)| {
+            let mut tokens = Box::new(lexicon.tokens());
+            let stream = Stream {
+                token: tokens.next(),
+                tokens,
+                postings: Numbers(postings),
+                live: &input.live,
+                moved,
+            };
+            (stream, &input.section)
+        })
+        .collect();
+    let mut writer = LexiconWriter::new(total);
+    let mut ordinals = Vec::new();
+    // A handful of streams: the least token by looking at all.
+    while let Some(token) = streams.iter().filter_map(|(stream, _)| stream.token).min() {
+        ordinals.clear();
+        for (stream, section) in &mut streams {
+            if stream.token == Some(token) {
+                stream
+                    .take(&mut ordinals)
+                    .ok_or_else(|| section.damaged("postings"))?;
+            }
+        }
+        if !ordinals.is_empty() {
+            writer.push(token, &ordinals);
+        }
+    }
+    Ok(writer.finish()?)
+}
