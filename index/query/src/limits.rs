@@ -11,6 +11,8 @@ pub const NEEDLES_BYTES_MAX: usize = 4 << 20;
 
 /// So few messages are looked into at once, without asking the index which of them may have a needle.
 pub const FEW: u32 = 16;
+/// The same for needles of one or two characters, about which the index takes long to ask.
+pub const FEW_FOR_SHORT: u32 = 1_000;
 /// Pieces of one needle that are asked for: the longest ones. Each may only take candidates away.
 pub const PIECES_MAX: usize = 24;
 /// Above so many different needles, all are looked for in one pass over each text.

@@ -1,6 +1,6 @@
 //! From a key to the messages of a section that may have its needle, by the tokens that a text with the needle must have.
 
-use crate::limits::{FEW, PIECES_MAX};
+use crate::limits::{FEW, FEW_FOR_SHORT, PIECES_MAX};
 use crate::tree::{Place, TextKey};
 use index_store::{Bits, IndexError, Section};
 use index_text::{Area, Kind, Piece, is_decisive, pieces};
@@ -91,7 +91,10 @@ fn in_both(
     for at in if head_first { [0, 1] } else { [1, 0] } {
         let mut left = within.clone();
         left.subtract(&found.certain);
-        let (certain, uncertain) = needle.in_areas(section, halves[at], &left)?;
+        let (certain, uncertain) = match needle.is_short() && left.count() <= FEW_FOR_SHORT {
+            true => (Bits::none(section.messages()), left),
+            false => needle.in_areas(section, halves[at], &left)?,
+        };
         found.certain.union(&certain);
         match at {
             0 => found.heads = uncertain,
@@ -128,6 +131,11 @@ impl<'a> Needle<'a> {
             text,
             pieces: pieces(text),
         }
+    }
+
+    /// One or two characters: a large part of all tokens have it.
+    fn is_short(&self) -> bool {
+        self.text.chars().nth(2).is_none()
     }
 
     fn is_decisive_in(&self, area: Area) -> bool {

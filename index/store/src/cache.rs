@@ -1,9 +1,8 @@
 //! Lexicons, tables and texts of the accounts that were searched last, within a bound of bytes.
 
 use crate::lexicon::Lexicon;
-use crate::reader::{Half, Tables};
 use crate::run::RunId;
-use crate::section::Slot;
+use crate::section::{Half, Slot, Tables};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;

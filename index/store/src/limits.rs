@@ -24,9 +24,5 @@ pub const DEAD_SHARE: usize = 5;
 pub const CACHE_BYTES: usize = 128 << 20;
 /// Texts in memory (default of `Options`): looking into them is some four times as fast as decompressing them.
 pub const TEXT_CACHE_BYTES: usize = 256 << 20;
-/// Above so many tokens, those with many messages come first: they often are enough.
-pub const TOKENS_DENSE_FIRST: usize = 256;
-/// A token with as many octets of postings as a so many-th of the messages has many.
+/// A token whose postings have a so many-th as many octets as there are messages is one that many have.
 pub const DENSE_SHARE: usize = 64;
-/// Groups between two looks whether there are enough.
-pub const GROUPS_PER_LOOK: usize = 32;

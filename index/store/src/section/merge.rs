@@ -1,12 +1,11 @@
 //! One account's sections of several runs to one: texts one after the other, tokens by order, deleted messages left out.
 
 use super::head::{LexiconPlace, Place, SectionHead, Slot};
-use super::{TextWriter, encode_ids};
+use super::{Half, Section, TextWriter, encode_ids};
 use crate::bits::Bits;
 use crate::error::IndexError;
 use crate::lexicon::{LexiconWriter, Written};
 use crate::postings;
-use crate::reader::{Half, Section};
 use crate::wire::{Numbers, unseal};
 use std::io;
 use zstd::bulk::Decompressor;

@@ -7,11 +7,15 @@
 mod build;
 mod head;
 mod merge;
+mod read;
+mod tables;
 mod texts;
 
 pub use build::build;
 pub use head::{Place, SectionHead, Slot, slots};
 pub use merge::{Built, Input, merge};
+pub use read::Section;
+pub use tables::{Half, Tables};
 pub use texts::{Blocks, TextWriter};
 
 use crate::wire::{Numbers, put, seal, unseal};
