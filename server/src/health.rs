@@ -9,6 +9,7 @@ use gateway_http::{
     Cluster, Digest, Health, HealthSource, Node, Problem, ReplicaHealth, ShardHealth,
 };
 use gateway_session::Sessions;
+use index_port::Indexes;
 use raft_api::{
     Group, GroupStatus, Inbound, MemberStatus, Mode, NodeId, NodeInfo, OnSiteLoss, Role, ShardId,
 };
@@ -44,6 +45,7 @@ pub struct NodeHealth {
     /// True from when listeners are open until shutdown begins.
     pub ready: Arc<AtomicBool>,
     pub opened_at: Instant,
+    pub indexes: Arc<Indexes>,
     /// When each problem was first seen.
     pub seen: parking_lot::Mutex<BTreeMap<String, u64>>,
 }
@@ -100,7 +102,14 @@ impl NodeHealth {
             replicas: status
                 .members
                 .iter()
-                .map(|member| replica(member, status))
+                .map(|member| {
+                    let is_own = member.node.id.0 == self.node.id;
+                    let indexed = is_own.then(|| self.indexes.indexed(status.shard));
+                    ReplicaHealth {
+                        indexed: indexed.flatten().map(|at| at.0),
+                        ..replica(member, status)
+                    }
+                })
                 .collect(),
         }
     }
@@ -245,6 +254,10 @@ impl NodeHealth {
         if !differ.is_empty() {
             let text = format!("replicas of shards {differ:?} differ at one position");
             found.insert(("digest_mismatch", text), ());
+        }
+        for (shard, damage) in self.indexes.damages() {
+            let text = format!("shard {shard}, node {}: {damage}", self.node.id);
+            found.insert(("search_damaged", text), ());
         }
         for text in self.quarantined() {
             found.insert(("mailbox_quarantined", text), ());

@@ -27,6 +27,7 @@ mod print;
 mod receipt;
 mod recover_site;
 mod salvage;
+mod search;
 mod serve;
 mod site_loss;
 mod status;
@@ -60,6 +61,8 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Receipt(args) => receipt::run(&args),
+        Command::Search(args) => search::run(&args),
+        Command::Index(args) => search::run_index(&args),
         Command::Salvage(args) => salvage::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Verify(args) => verify::run(&args),

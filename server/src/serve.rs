@@ -9,6 +9,7 @@ use crate::joining;
 use crate::listen::{bind, open_mail, peer_tls};
 use crate::membership::NodeMembership;
 use crate::outcomes::{OutcomeLog, Recorder, Retention, may_be_an_outcome};
+use crate::search::NodeIndex;
 use crate::trace::NodeTrace;
 use anyhow::{Context, Result, anyhow};
 use engine_replica::{Clock, Shard};
@@ -17,6 +18,7 @@ use engine_service::{Parts, Service};
 use engine_store::{RocksStore, ViewStore};
 use gateway_http::{AdminParts, Node as NodeLabel};
 use gateway_session::Sessions;
+use index_port::{Feeder, Indexes};
 use raft_api::{Entries, Group, NodeId, NodeInfo, ShardId, SiteName, StateMachine};
 use raft_log::{Identity, Journal, Options, RealDisk};
 use raft_transport::PeersConfig;
@@ -92,11 +94,16 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
         .keys()
         .filter_map(|id| Some((*id, node.group(*id)?)))
         .collect();
+    let entries = Arc::new(journal.clone()) as Arc<dyn Entries>;
+    let indexes = Indexes::open(&data.join("search"), &shards).context("the search index")?;
+    let feeder = Feeder::start(indexes.clone(), entries.clone()).context("the search index")?;
+    let feeder = Arc::new(feeder);
     let sessions = Sessions::new(u64::from_be_bytes(random()?));
     let service = Service::new(Parts {
         groups: groups.clone(),
         shards: shards.clone(),
-        entries: Arc::new(journal.clone()) as Arc<dyn Entries>,
+        entries: entries.clone(),
+        finder: Arc::new(feeder.searcher()),
         clock: Arc::new(SystemClock) as Arc<dyn Clock>,
         cluster_id: hex(&cluster[..4]),
         incarnation: config.cluster.incarnation,
@@ -139,6 +146,7 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
         ready: ready.clone(),
         opened_at: std::time::Instant::now(),
         seen: Default::default(),
+        indexes: indexes.clone(),
     });
     let trace = Arc::new(NodeTrace {
         log: outcomes,
@@ -156,6 +164,12 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
             }),
             receipts: Arc::new(crate::receipt::NodeReceipts {
                 health: health.clone(),
+            }),
+            index: Arc::new(NodeIndex {
+                service: service.clone(),
+                indexes,
+                feeder: feeder.clone(),
+                entries,
             }),
             health,
             trace,
@@ -196,6 +210,7 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
         listeners.abort_all();
     }
     node.shutdown().await;
+    feeder.stop();
     for shard in shards.values() {
         if let Err(error) = shard.flush() {
             tracing::error!(shard = %shard.id(), %error, "the views are not flushed: the next start replays more");

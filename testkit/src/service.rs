@@ -25,6 +25,7 @@ pub fn solo_service_on(solo: &Solo) -> Arc<Service> {
         shards: solo.shards(),
         entries: solo.entries(),
         clock: solo.clock(),
+        finder: Arc::new(index_port::Scanner),
         cluster_id: "50105010".to_owned(),
         incarnation: 1,
         hostname: "mail.example.org".to_owned(),

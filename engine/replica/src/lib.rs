@@ -23,7 +23,7 @@ pub use clock::Clock;
 pub use digest::Digest;
 pub use references::{Named, holds_body};
 pub use run::Stopped;
-pub use shard::{OpenError, Shard, read_position};
+pub use shard::{Follower, OpenError, Shard, read_position};
 pub use view::View;
 
 #[cfg(test)]

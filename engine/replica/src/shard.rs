@@ -17,7 +17,7 @@ use crate::run::{Run, Stopped};
 use crate::view::View;
 use crate::watchers::Watchers;
 use bytes::Bytes;
-use engine_domain::read;
+use engine_domain::read::{self, MessageMoved};
 use engine_events::Payload;
 use engine_events::limits::{EVENTS_PER_COMMAND_MAX, PAYLOAD_BYTES_MAX};
 use engine_store::{Batch, StoreError, ViewSnapshot, ViewStore};
@@ -27,7 +27,7 @@ use raft_api::{
     Committed, EntriesError, LogId, LogIndex, Refused, ShardId, SnapshotSource, StateMachine,
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -43,6 +43,15 @@ pub struct Shard {
     stopped: watch::Sender<Option<Stopped>>,
     /// While a snapshot is being installed: the rows before it, which readers go on to see.
     held: RwLock<Option<Arc<dyn ViewSnapshot>>>,
+    follower: OnceLock<Arc<dyn Follower>>,
+}
+
+/// Told what came into mailboxes and left them, after it is written and in the order of the log. It must not block: the
+/// fold waits.
+pub trait Follower: Send + Sync {
+    fn moved(&self, shard: ShardId, at: LogId, moved: Vec<MessageMoved>);
+    /// All rows were replaced by a snapshot's.
+    fn replaced(&self, shard: ShardId, at: LogId);
 }
 
 /// Nothing is applied while a snapshot is being installed, and after that failed.
@@ -93,7 +102,15 @@ impl Shard {
             watchers: Mutex::new(Watchers::new()),
             stopped: watch::Sender::new(None),
             held: RwLock::new(None),
+            follower: OnceLock::new(),
         }))
+    }
+
+    /// From the next batch on. The first call counts.
+    pub fn follow(&self, follower: Arc<dyn Follower>) {
+        // Between two batches, so that the position of this moment is the one before the first that is told.
+        let _state = self.state.lock();
+        let _ = self.follower.set(follower);
     }
 
     pub fn id(&self) -> ShardId {
@@ -183,13 +200,22 @@ impl Shard {
         let changes = overlay.into_changes()?;
         let mut digest = state.digest;
         let mut bytes = 0u64;
+        let mut moved = Vec::new();
+        let follower = self.follower.get();
         let mut batch: Batch = Vec::with_capacity(changes.len() + 1);
         for RowChange { key, before, after } in changes {
-            if let Some(before) = before {
-                digest = digest.wrapping_sub(row_hash(&key, &before));
+            if let Some(before) = &before {
+                digest = digest.wrapping_sub(row_hash(&key, before));
             }
             if let Some(after) = &after {
                 digest = digest.wrapping_add(row_hash(&key, after));
+            }
+            // A row that cannot be read is the fold's to find.
+            if follower.is_some()
+                && let Ok(Some(one)) =
+                    read::message_moved(&key, before.as_deref(), after.as_deref())
+            {
+                moved.push(one);
             }
             bytes += (key.len() + after.as_ref().map_or(0, Bytes::len)) as u64;
             batch.push((key, after.map(Vec::from)));
@@ -201,6 +227,9 @@ impl Shard {
         state.digest = digest;
         state.applied = Some(applied);
         state.unflushed_bytes += bytes;
+        if let Some(follower) = follower {
+            follower.moved(self.id, applied, moved);
+        }
         Ok(())
     }
 
@@ -374,6 +403,9 @@ impl StateMachine for Shard {
             flushed_at: self.clock.now(),
         };
         *self.held.write() = None;
+        if let Some(follower) = self.follower.get() {
+            follower.replaced(self.id, log_id);
+        }
         let watched = self.watchers.lock().accounts();
         let now = watched
             .into_iter()

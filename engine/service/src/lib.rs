@@ -10,6 +10,8 @@ mod body;
 mod date;
 mod deliver;
 mod directory;
+mod emails;
+mod find;
 pub mod limits;
 mod login;
 mod mail;
@@ -25,6 +27,7 @@ mod trace;
 mod tests;
 
 pub use api::admin::*;
+pub use api::find::*;
 pub use api::mail::*;
 pub use api::message_bytes::*;
 pub use api::refusal::*;

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// Which message of an account each UID of a mailbox is: kept of the mailboxes that were searched last, 12 octets a message,
+/// of so many messages together (24 MB).
+pub const EMAILS_KEPT_MAX: usize = 2_000_000;
+
 /// How long a change waits for a leader or for a closed site gate before it is refused. Sending servers keep the
 /// mail and try again; interactive clients see `NO [UNAVAILABLE]`. What a server puts into `Parts`.
 pub const SUBMIT_WAIT_MAX: Duration = Duration::from_secs(15);

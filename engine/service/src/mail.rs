@@ -6,7 +6,8 @@ use crate::service::{Home, rows_failed};
 use crate::{
     AppendRequest, AppendedTo, BodyHandle, Changes, Content, CopiedTo, Delivered, Delivery,
     Expunged, FlagMode, Freshness, LoginError, Mail, MailboxEntry, MailboxStatus, MessageRow,
-    Opened, Peer, Principal, Receipt, Recipient, RecipientError, Refusal, Service, Stored, body,
+    Opened, Peer, Principal, Receipt, Recipient, RecipientError, Refusal, Service, Stored,
+    TextQuery, body,
 };
 use async_trait::async_trait;
 use engine_domain::{log_time, read};
@@ -263,6 +264,16 @@ impl Mail for Service {
         tokio::task::spawn_blocking(move || body::read(entries.as_ref(), &handle))
             .await
             .map_err(|_| Refusal::Unavailable("the message could not be read"))?
+    }
+
+    async fn find_text(
+        &self,
+        who: &Principal,
+        mailbox: MailboxId,
+        query: TextQuery,
+        uids: Vec<Uid>,
+    ) -> Result<Vec<Uid>, Refusal> {
+        self.find_in_mailbox(who, mailbox, query, uids).await
     }
 
     fn watch(&self, who: &Principal) -> watch::Receiver<ModSeq> {

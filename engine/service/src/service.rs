@@ -1,9 +1,10 @@
 //! The service's parts, and how its files reach a shard's view.
 
+use crate::emails::Kept;
 use crate::limits::KEYWORDS_SHOWN_MAX;
 use crate::login::Logins;
 use crate::outcome::Submitted;
-use crate::{Mail, Principal, Receipt, Refusal};
+use crate::{Finder, Mail, Principal, Receipt, Refusal};
 use engine_domain::{RowsError, read};
 use engine_replica::{Clock, Shard, View};
 use engine_types::{AccountId, Address, CommandId, ModSeq, UnixMillis};
@@ -26,6 +27,8 @@ pub struct Parts {
     pub shards: HashMap<ShardId, Arc<Shard>>,
     pub entries: Arc<dyn Entries>,
     pub clock: Arc<dyn Clock>,
+    /// SEARCH over text.
+    pub finder: Arc<dyn Finder>,
     /// Short hex, for receipts.
     pub cluster_id: String,
     pub incarnation: u32,
@@ -56,6 +59,7 @@ pub struct Service {
     nothing: watch::Sender<ModSeq>,
     /// When a shard's leader last confirmed that this node shows all.
     pub(crate) confirmed: Mutex<HashMap<ShardId, Instant>>,
+    pub(crate) emails: Kept,
 }
 
 /// An account's shard, as the directory on this node knows it.
@@ -82,6 +86,7 @@ impl Service {
             commands: AtomicU64::new(1),
             nothing: watch::channel(ModSeq(0)).0,
             confirmed: Mutex::default(),
+            emails: Kept::default(),
         })
     }
 

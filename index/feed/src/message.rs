@@ -4,12 +4,16 @@ use engine_events::{BodyPart, Facts, Param, PartKind};
 use index_extract::{Kind, Part};
 use index_text::FoldedText;
 
-/// `octets`: the message as it came in, which the facts' offsets count.
-pub fn folded_text(facts: &Facts, octets: &[u8]) -> FoldedText {
-    match &facts.body {
-        Some(root) => index_extract::folded_text(&part(root, octets)),
-        None => FoldedText::default(),
-    }
+/// `octets`: the message as it came in, which the facts' offsets count; `trace`: the fields before it.
+pub fn folded_text(facts: &Facts, trace: &[u8], octets: &[u8]) -> FoldedText {
+    let Some(root) = &facts.body else {
+        return FoldedText::default();
+    };
+    let header = [trace, between(octets, root.header_start, root.body_start)].concat();
+    index_extract::folded_text(&Part {
+        header: &header,
+        ..part(root, octets)
+    })
 }
 
 fn part<'a>(facts: &'a BodyPart, octets: &'a [u8]) -> Part<'a> {
@@ -66,7 +70,7 @@ mod tests {
             --b\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\ntext\r\n\
             --b\r\nContent-Disposition: attachment; filename=\"a b.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\
             Content-Type: application/pdf\r\n\r\nAAAA\r\n--b--\r\n";
-        let text = folded_text(&engine_message::facts(message), message);
+        let text = folded_text(&engine_message::facts(message), b"", message);
         assert_eq!(
             text.fields(),
             "SUBJECT: A\u{308}\nCONTENT-TYPE: MULTIPART/MIXED; BOUNDARY=B\n"
@@ -78,6 +82,6 @@ mod tests {
     #[test]
     fn facts_of_another_message() {
         let facts = engine_message::facts(b"Subject: a\r\n\r\nlong text that is not there");
-        assert_eq!(folded_text(&facts, b"short"), FoldedText::default());
+        assert_eq!(folded_text(&facts, b"", b"short"), FoldedText::default());
     }
 }

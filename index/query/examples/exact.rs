@@ -104,7 +104,7 @@ fn build(corpus: &Corpus, count: usize, folder: &Path, options: Options) -> Outc
             making += start.elapsed();
             raw_bytes += message.len();
             let start = Instant::now();
-            let text = index_feed::folded_text(&facts, &message);
+            let text = index_feed::folded_text(&facts, b"", &message);
             extracting += start.elapsed();
             bytes += text.bytes();
             while store.add(ACCOUNT, EmailId(number as u64), text.clone()) == Err(AddError::Full) {

@@ -28,7 +28,7 @@ impl Mail {
 
     fn folded(&self, number: usize) -> FoldedText {
         let octets = &self.octets[number];
-        index_feed::folded_text(&engine_message::facts(octets), octets)
+        index_feed::folded_text(&engine_message::facts(octets), b"", octets)
     }
 
     /// Numbers are ids.

@@ -96,7 +96,7 @@ fn sample(corpus: &Corpus, count: usize) -> Vec<String> {
 
 fn folded(corpus: &Corpus, number: usize) -> FoldedText {
     let message = corpus.message(number);
-    index_feed::folded_text(&engine_message::facts(&message), &message)
+    index_feed::folded_text(&engine_message::facts(&message), b"", &message)
 }
 
 fn build_own(corpus: &Corpus, count: usize, folder: &Path) -> Outcome<(SearchStore, Duration)> {

@@ -13,6 +13,7 @@ pub struct LiveSection {
 }
 
 /// An account as it was when this was opened; what comes or goes later does not show.
+#[derive(Default)]
 pub struct AccountReader {
     pub sections: Vec<LiveSection>,
     /// In no run yet.

@@ -134,6 +134,11 @@ impl SearchStore {
         self.state.lock().position
     }
 
+    /// Octets of text that the next flush writes.
+    pub fn tail_bytes(&self) -> usize {
+        self.state.lock().tail.bytes()
+    }
+
     /// A message that the index does not hold, or has been told to delete. Found at once, kept by the next flush.
     pub fn add(&self, account: AccountId, id: EmailId, text: FoldedText) -> Result<(), AddError> {
         let mut state = self.state.lock();

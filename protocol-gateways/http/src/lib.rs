@@ -13,6 +13,7 @@ mod membership;
 mod messages;
 mod receipt;
 mod router;
+mod search;
 mod sessions;
 mod trace;
 
@@ -24,4 +25,5 @@ pub use membership::{
 };
 pub use receipt::{ReceiptRefused, ReceiptSource, ReceiptView};
 pub use router::{AdminParts, serve};
+pub use search::{IndexSource, IndexVerdict, IndexView};
 pub use trace::{Trace, TraceRefused, TraceSource, TracedNode};

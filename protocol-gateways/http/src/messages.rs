@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use engine_service::{AppendRequest, Peer, Principal, Refusal};
+use engine_service::{AppendRequest, Envelope, Mail, MessageRow, Peer, Principal, Refusal};
 use engine_types::{Flag, Flags, MailboxName, Uid, UidSet, UnixMillis};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -42,11 +42,11 @@ fn operator() -> Peer {
     }
 }
 
-fn mailbox_name(text: &str) -> Result<MailboxName, Failure> {
+pub(crate) fn mailbox_name(text: &str) -> Result<MailboxName, Failure> {
     MailboxName::new(text).map_err(|error| Failure::bad_request(error.to_string()))
 }
 
-async fn principal(parts: &AdminParts, address: &str) -> Result<Principal, Failure> {
+pub(crate) async fn principal(parts: &AdminParts, address: &str) -> Result<Principal, Failure> {
     Ok(parts.administration.principal(address).await?)
 }
 
@@ -62,6 +62,26 @@ pub async fn mailboxes(
         .map(|entry| json!({ "name": entry.name.as_str(), "special_use": entry.special_use.map(|u| u.as_str()) }))
         .collect();
     Ok(Json(json!({ "mailboxes": rows })))
+}
+
+/// A message that was found: where it is, and what a reader knows it by.
+pub(crate) async fn operator_found(mail: &dyn Mail, mailbox: &str, row: &MessageRow) -> Value {
+    let envelope = match mail.content(&row.body).await {
+        Ok(content) => content.facts.envelope.clone().unwrap_or_default(),
+        // It was found; that it cannot be read shows elsewhere.
+        Err(_) => Envelope::default(),
+    };
+    let text = |octets: Option<axum::body::Bytes>| {
+        octets.map(|octets| String::from_utf8_lossy(&octets).into_owned())
+    };
+    let from = envelope.from.first().map(|from| {
+        let part = |octets: &Option<axum::body::Bytes>| text(octets.clone()).unwrap_or_default();
+        format!("{}@{}", part(&from.mailbox), part(&from.host))
+    });
+    json!({
+        "mailbox": mailbox, "uid": row.uid.0, "date": row.internal_date.0, "size": row.size,
+        "from": from, "subject": text(envelope.subject), "message_id": text(envelope.message_id),
+    })
 }
 
 /// One page of rows: UID, flags, date, size.

@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::limits::{DRAIN_MAX, IMPORT_SLACK_BYTES, JSON_BYTES_MAX};
 use crate::{
-    HealthSource, Membership, ReceiptSource, TraceSource, accounts, addresses, health, membership,
-    messages, receipt, sessions, trace,
+    HealthSource, IndexSource, Membership, ReceiptSource, TraceSource, accounts, addresses, health,
+    membership, messages, receipt, search, sessions, trace,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -27,6 +27,7 @@ pub struct AdminParts {
     pub sessions: Sessions,
     pub trace: Arc<dyn TraceSource>,
     pub receipts: Arc<dyn ReceiptSource>,
+    pub index: Arc<dyn IndexSource>,
     /// The bearer token of `/admin`. Never logged.
     pub token: String,
 }
@@ -51,6 +52,10 @@ fn router(parts: Arc<AdminParts>) -> Router {
         .route("/policy", put(membership::set_policy))
         .route("/trace", get(trace::trace))
         .route("/receipt", get(receipt::receipt))
+        .route("/search/{address}", get(search::search))
+        .route("/index", get(search::status))
+        .route("/index/{shard}/rebuild", post(search::rebuild))
+        .route("/index/verify/{address}", get(search::verify))
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", delete(sessions::kick))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))

@@ -41,6 +41,10 @@ pub enum Command {
     Trace(Trace),
     /// Where an acknowledged change stands now: on which sites and nodes.
     Receipt(Receipt),
+    /// Find messages of an account by text, exactly.
+    Search(Search),
+    /// The search index of a node: how far it is; make it anew; hold it against a scan.
+    Index(Index),
     /// Bring out what a lost site acknowledged and the recovered cluster does not have, from a disk that turned up.
     Salvage(Salvage),
     /// Make a cluster; add and remove nodes; move leaders.
@@ -252,6 +256,52 @@ pub struct Receipt {
     pub id: String,
     #[command(flatten)]
     pub server: Server,
+}
+
+#[derive(Args)]
+pub struct Search {
+    /// Found where it stands, in any case and any composition of its letters.
+    pub text: String,
+    #[arg(long)]
+    pub account: String,
+    /// Only in this mailbox.
+    #[arg(long)]
+    pub mailbox: Option<String>,
+    /// Where: text (anywhere), body, or a header field such as subject or from.
+    #[arg(long, default_value = "text")]
+    pub key: String,
+    /// Messages to show, the newest of each mailbox first; all are counted.
+    #[arg(long, default_value_t = 50)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Args)]
+pub struct Index {
+    #[command(subcommand)]
+    pub action: IndexAction,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Subcommand)]
+pub enum IndexAction {
+    /// How far each shard's index is, and what it takes.
+    Status,
+    /// Make the index anew from the mail, beside the one that there is; searches go on.
+    Rebuild {
+        /// All shards of the node without it.
+        #[arg(long)]
+        shard: Option<u32>,
+    },
+    /// Ask for pieces of the account's own mail, by the index and by a scan; exit code 1 if the answers differ.
+    Verify {
+        #[arg(long)]
+        account: String,
+        #[arg(long, default_value_t = 200)]
+        queries: usize,
+    },
 }
 
 #[derive(Args)]

@@ -163,6 +163,7 @@ impl SimNode {
         let service = Service::new(Parts {
             groups: groups.collect(),
             shards: shards.iter().map(|(id, s)| (*id, s.clone())).collect(),
+            finder: Arc::new(engine_service::NoFinder),
             entries: Arc::new(journal.clone()) as Arc<dyn Entries>,
             clock: self.clock.clone(),
             cluster_id: "51515151".to_owned(),

@@ -344,7 +344,7 @@ pub(crate) fn each_message(
     Ok(())
 }
 
-fn scope(shard: u32, account: AccountId) -> Scope {
+pub(super) fn scope(shard: u32, account: AccountId) -> Scope {
     Scope {
         shard,
         account: account.0,
@@ -368,7 +368,7 @@ fn mailbox_row(scope: Scope, id: u64, record: MailboxRecord) -> Result<MailboxRo
     })
 }
 
-fn message_row(record: MessageRecord) -> MessageRow {
+pub(super) fn message_row(record: MessageRecord) -> MessageRow {
     MessageRow {
         email: EmailId(record.email),
         mod_seq: ModSeq(record.mod_seq),

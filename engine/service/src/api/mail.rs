@@ -1,5 +1,6 @@
 //! What IMAP, LMTP, SMTP and HTTP ask for mail.
 
+use super::find::TextQuery;
 use super::message_bytes::MessageBytes;
 use super::refusal::Refusal;
 use async_trait::async_trait;
@@ -295,6 +296,15 @@ pub trait Mail: Send + Sync + 'static {
     ) -> Result<AppendedTo, Refusal>;
     /// The largest message that is taken, in octets.
     fn message_bytes_max(&self) -> u64;
+
+    /// Those of `uids` (ascending) that the query is true of. What does not exist at this node's position is not found.
+    async fn find_text(
+        &self,
+        who: &Principal,
+        mailbox: MailboxId,
+        query: TextQuery,
+        uids: Vec<Uid>,
+    ) -> Result<Vec<Uid>, Refusal>;
 
     // ---- mailboxes ----
     /// All mailboxes and subscribed names, ordered by name, INBOX first.

@@ -1,15 +1,18 @@
-//! SEARCH and UID SEARCH: RFC 3501 §6.4.4, by a scan; MODSEQ: RFC 7162 §3.1.5.
+//! SEARCH and UID SEARCH: RFC 3501 §6.4.4; MODSEQ: RFC 7162 §3.1.5.
+//!
+//! Rows decide what they can, page by page. What is left is asked of the service by its text, all of it at once, and only
+//! where other keys hang on the text the rows are looked at again.
 
 use super::{Args, done};
 use crate::limits::{PAGE_ROWS, SEARCH_INLINE_BYTES_MAX};
 use crate::refusal::{Ending, Fail};
-use crate::render::{self, TextKey, charset};
+use crate::render::{self, charset};
 use crate::state::{Selected, Session};
 use crate::wire::cursor::Malformed;
 use crate::wire::date::day_in_zone;
 use crate::wire::search::{Key, When, parse};
-use engine_service::{Content, MessageRow, Refusal};
-use engine_types::{Flag, ModSeq, UidSet};
+use engine_service::{Content, MessageRow, Refusal, TextQuery};
+use engine_types::{Flag, MailboxId, ModSeq, Uid, UidSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
@@ -26,7 +29,11 @@ enum Test {
     Larger(u64),
     Smaller(u64),
     ModSeq(ModSeq),
-    Text(TextKey),
+    Text(TextQuery),
+    /// A text that is being looked for.
+    Awaited,
+    /// A text that was looked for: the UIDs that have it, ascending.
+    Found(Vec<Uid>),
 }
 
 pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> {
@@ -39,31 +46,199 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     }
     // RFC 7162 §3.1: an enabling command.
     session.condstore |= request.mod_seq;
-    let uids = session.selected()?.uids.clone();
-    let test = Arc::new(resolve(request.key, session.selected()?)?);
-    let mut found = "* SEARCH".to_owned();
+    let selected = session.selected()?;
+    let (mailbox, uids) = (selected.mailbox, selected.uids.clone());
+    let test = together(resolve(request.key, selected)?);
+    let mut found = Vec::new();
     let mut highest = ModSeq(0);
-    for page in uids.chunks(PAGE_ROWS) {
-        session.between_pages().await?;
-        for row in session.rows(page)? {
-            if !matches(session, &test, &row).await? {
-                continue;
-            }
-            highest = highest.max(row.mod_seq);
-            let shown = match args.uid {
-                true => Some(row.uid.0),
-                false => session.selected()?.number(row.uid),
+    let (test, uids) = match texts(&test) {
+        0 => (test, uids),
+        _ => {
+            let left = match test {
+                Test::Text(_) => uids,
+                _ => undecided(session, &test, &uids).await?,
             };
-            if let Some(shown) = shown {
-                let _ = write!(found, " {shown}");
+            let test = look_for(session, mailbox, test, &left).await?;
+            (settled(test), left)
+        }
+    };
+    match test {
+        // Nothing hangs on the rows any more.
+        Test::Found(those) if !request.mod_seq => found = those,
+        test => {
+            let test = Arc::new(test);
+            for page in uids.chunks(PAGE_ROWS) {
+                session.between_pages().await?;
+                for row in session.rows(page)? {
+                    if matches(session, &test, &row).await? {
+                        highest = highest.max(row.mod_seq);
+                        found.push(row.uid);
+                    }
+                }
             }
         }
     }
-    if request.mod_seq && highest > ModSeq(0) {
-        let _ = write!(found, " (MODSEQ {highest})");
+    answer(
+        session,
+        args.uid,
+        &found,
+        request.mod_seq.then_some(highest),
+    )
+}
+
+fn answer(
+    session: &mut Session,
+    by_uid: bool,
+    found: &[Uid],
+    highest: Option<ModSeq>,
+) -> Result<Ending, Fail> {
+    let mut line = "* SEARCH".to_owned();
+    for uid in found {
+        let shown = match by_uid {
+            true => Some(uid.0),
+            false => session.selected()?.number(*uid),
+        };
+        if let Some(shown) = shown {
+            let _ = write!(line, " {shown}");
+        }
     }
-    session.connection.line(&found);
+    if let Some(highest) = highest.filter(|highest| *highest > ModSeq(0)) {
+        let _ = write!(line, " (MODSEQ {highest})");
+    }
+    session.connection.line(&line);
     done("SEARCH done")
+}
+
+/// Those that their rows do not rule out.
+async fn undecided(session: &mut Session, test: &Test, uids: &[Uid]) -> Result<Vec<Uid>, Fail> {
+    let mut left = Vec::new();
+    for page in uids.chunks(PAGE_ROWS) {
+        session.between_pages().await?;
+        for row in session.rows(page)? {
+            if decide(test, &row, None) != Some(false) {
+                left.push(row.uid);
+            }
+        }
+    }
+    Ok(left)
+}
+
+/// Asks for each text that is left.
+async fn look_for(
+    session: &mut Session,
+    mailbox: MailboxId,
+    mut test: Test,
+    uids: &[Uid],
+) -> Result<Test, Fail> {
+    let who = session.who()?;
+    while let Some(query) = take_text(&mut test) {
+        session.between_pages().await?;
+        let looking = session.mail.find_text(&who, mailbox, query, uids.to_vec());
+        let found = looking.await?;
+        put_found(&mut test, &mut Some(found));
+    }
+    Ok(test)
+}
+
+/// The next text, and a place for what is found in its place.
+fn take_text(test: &mut Test) -> Option<TextQuery> {
+    match test {
+        Test::Text(_) => text(std::mem::replace(test, Test::Awaited)),
+        Test::And(tests) => tests.iter_mut().find_map(take_text),
+        Test::Or(both) => take_text(&mut both.0).or_else(|| take_text(&mut both.1)),
+        Test::Not(test) => take_text(test),
+        _ => None,
+    }
+}
+
+fn put_found(test: &mut Test, found: &mut Option<Vec<Uid>>) {
+    match test {
+        Test::Awaited => *test = Test::Found(found.take().unwrap_or_default()),
+        Test::And(tests) => tests.iter_mut().for_each(|test| put_found(test, found)),
+        Test::Or(both) => {
+            put_found(&mut both.0, found);
+            put_found(&mut both.1, found);
+        }
+        Test::Not(test) => put_found(test, found),
+        _ => {}
+    }
+}
+
+/// Texts side by side are one question: the rarest one decides how many messages are looked into.
+fn together(test: Test) -> Test {
+    match test {
+        Test::And(tests) => {
+            let (texts, mut others): (Vec<Test>, Vec<Test>) = tests
+                .into_iter()
+                .map(together)
+                .partition(|test| matches!(test, Test::Text(_)));
+            let mut queries: Vec<TextQuery> = texts.into_iter().filter_map(text).collect();
+            let text = match queries.len() {
+                0 | 1 => queries.pop(),
+                _ => Some(TextQuery::And(queries)),
+            };
+            match (text, others.is_empty()) {
+                (Some(query), true) => Test::Text(query),
+                (text, _) => {
+                    others.extend(text.map(Test::Text));
+                    Test::And(others)
+                }
+            }
+        }
+        Test::Or(both) => match (together(both.0), together(both.1)) {
+            (Test::Text(one), Test::Text(other)) => Test::Text(TextQuery::Or(vec![one, other])),
+            both => Test::Or(Box::new(both)),
+        },
+        Test::Not(test) => match together(*test) {
+            Test::Text(query) => Test::Text(TextQuery::Not(Box::new(query))),
+            test => Test::Not(Box::new(test)),
+        },
+        other => other,
+    }
+}
+
+fn text(test: Test) -> Option<TextQuery> {
+    match test {
+        Test::Text(query) => Some(query),
+        _ => None,
+    }
+}
+
+/// How many texts there are to look for.
+fn texts(test: &Test) -> usize {
+    match test {
+        Test::Text(_) => 1,
+        Test::And(tests) => tests.iter().map(texts).sum(),
+        Test::Or(both) => texts(&both.0) + texts(&both.1),
+        Test::Not(test) => texts(test),
+        _ => 0,
+    }
+}
+
+/// Where rows have decided all but one text, its answer is the answer.
+fn settled(test: Test) -> Test {
+    let Test::And(mut tests) = test else {
+        return test;
+    };
+    let is_found = |test: &Test| matches!(test, Test::Found(_));
+    let others_are_decided = tests
+        .iter()
+        .all(|test| is_found(test) || (!reads_content(test) && !has_found(test)));
+    if others_are_decided && tests.iter().filter(|test| is_found(test)).count() == 1 {
+        tests.retain(is_found);
+        return tests.pop().unwrap_or(Test::Found(Vec::new()));
+    }
+    Test::And(tests)
+}
+
+fn has_found(test: &Test) -> bool {
+    match test {
+        Test::Found(_) => true,
+        Test::And(tests) => tests.iter().any(has_found),
+        Test::Or(both) => has_found(&both.0) || has_found(&both.1),
+        Test::Not(test) => has_found(test),
+        _ => false,
+    }
 }
 
 fn resolve(key: Key, selected: &Selected) -> Result<Test, Malformed> {
@@ -178,7 +353,9 @@ fn decide(test: &Test, row: &MessageRow, content: Option<&Content>) -> Option<bo
         Test::Sent(when, day) => {
             render::sent_day(content?).is_some_and(|sent| is_on(*when, sent, *day))
         }
-        Test::Text(key) => render::contains(content?, key),
+        // Looked for by then, except where its row decides a message before.
+        Test::Text(_) | Test::Awaited => return None,
+        Test::Found(uids) => uids.binary_search(&row.uid).is_ok(),
     })
 }
 

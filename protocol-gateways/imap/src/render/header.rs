@@ -41,8 +41,6 @@ pub fn bytes_of(content: &Content, range: Range) -> Bytes {
 /// A field as it stands. A line without a colon has all of it as its name.
 pub struct Field<'a> {
     pub name: &'a [u8],
-    /// Behind the colon, folds and line end included.
-    pub value: &'a [u8],
     pub whole: &'a [u8],
 }
 
@@ -59,11 +57,11 @@ pub fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
         }
         let (whole, behind) = rest.split_at(end);
         rest = behind;
-        let (name, value) = match memchr(b':', whole) {
-            Some(colon) => (whole[..colon].trim_ascii_end(), &whole[colon + 1..]),
-            None => (whole.trim_ascii_end(), &b""[..]),
-        };
-        Some(Field { name, value, whole })
+        let name = &whole[..memchr(b':', whole).unwrap_or(whole.len())];
+        Some(Field {
+            name: name.trim_ascii_end(),
+            whole,
+        })
     })
 }
 

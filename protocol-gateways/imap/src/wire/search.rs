@@ -4,8 +4,9 @@ use super::cursor::{Cursor, Malformed};
 use super::date::parse_date;
 use super::set::SequenceSet;
 use crate::limits::{ITEMS_MAX, NESTING_MAX};
-use crate::render::{TextKey, charset};
+use crate::render::charset;
 use encoding_rs::{Encoding, UTF_8};
+use engine_service::TextQuery;
 use engine_types::{Flag, Keyword, ModSeq, SystemFlag};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,7 @@ pub enum Key {
     Smaller(u64),
     ModSeq(ModSeq),
     /// Looks into the message.
-    Text(TextKey),
+    Text(TextQuery),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,18 +182,17 @@ impl Parser {
                 let name = cursor.utf8()?;
                 cursor.space()?;
                 let value = self.text(cursor)?;
-                Key::Text(TextKey::Header { name, value })
+                Key::Text(TextQuery::Header { name, value })
             }
             _ => {
                 let value = self.text(cursor)?;
                 Key::Text(match name {
-                    "FROM" => TextKey::From(value),
-                    "TO" => TextKey::To(value),
-                    "CC" => TextKey::Cc(value),
-                    "BCC" => TextKey::Bcc(value),
-                    "SUBJECT" => TextKey::Subject(value),
-                    "BODY" => TextKey::Body(value),
-                    _ => TextKey::Text(value),
+                    "BODY" => TextQuery::Body(value),
+                    "TEXT" => TextQuery::Text(value),
+                    field => TextQuery::Header {
+                        name: field.to_owned(),
+                        value,
+                    },
                 })
             }
         })
@@ -277,7 +277,11 @@ mod tests {
         );
         check("SENTON 1-Jan-1970", "Sent(On, 0)");
         check("BEFORE \" 2-Jan-1970\"", "Arrived(Before, 1)");
-        check("FROM \"x y\"", "Text(From(\"x y\"))");
+        check(
+            "FROM \"x y\"",
+            "Text(Header { name: \"FROM\", value: \"x y\" })",
+        );
+        check("BODY x", "Text(Body(\"x\"))");
         check(
             "HEADER X-A \"\"",
             "Text(Header { name: \"X-A\", value: \"\" })",
@@ -299,14 +303,26 @@ mod tests {
             };
             assert_eq!(shown, expect, "{charset}");
         };
-        check("KOI8-R", b"\xf0", "Text(Subject(\"П\"))");
-        check("\"iso-8859-1\"", b"gr\xfc\xdf", "Text(Subject(\"grüß\"))");
+        check(
+            "KOI8-R",
+            b"\xf0",
+            "Text(Header { name: \"SUBJECT\", value: \"П\" })",
+        );
+        check(
+            "\"iso-8859-1\"",
+            b"gr\xfc\xdf",
+            "Text(Header { name: \"SUBJECT\", value: \"grüß\" })",
+        );
         check(
             "ISO-2022-JP",
             b"\x1b$BF|K\\\x1b(B",
-            "Text(Subject(\"日本\"))",
+            "Text(Header { name: \"SUBJECT\", value: \"日本\" })",
         );
-        check("utf-8", "é".as_bytes(), "Text(Subject(\"é\"))");
+        check(
+            "utf-8",
+            "é".as_bytes(),
+            "Text(Header { name: \"SUBJECT\", value: \"é\" })",
+        );
         check("utf-8", b"\xe9", "text that is not of this charset");
         check("X-NONE", b"\xe9", "unknown");
         check("iso-2022-kr", b"a", "unknown");

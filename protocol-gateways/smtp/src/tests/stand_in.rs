@@ -112,6 +112,15 @@ impl Mail for StandIn {
     ) -> Result<AppendedTo, Refusal> {
         Err(Refusal::NotAllowed)
     }
+    async fn find_text(
+        &self,
+        _: &Principal,
+        _: MailboxId,
+        _: TextQuery,
+        _: Vec<Uid>,
+    ) -> Result<Vec<Uid>, Refusal> {
+        Err(Refusal::NotAllowed)
+    }
     async fn mailboxes(&self, _: &Principal) -> Result<Vec<MailboxEntry>, Refusal> {
         Err(Refusal::NotAllowed)
     }
