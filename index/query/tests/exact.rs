@@ -229,6 +229,50 @@ fn a_long_needle() {
     }
 }
 
+/// Base64 as text: its words would be an index as large as the text. It is found all the same.
+#[test]
+fn a_body_of_words_that_stand_once() {
+    let mut octets = mail::generate(40, 14);
+    let mut chance = Chance(15);
+    for _ in 0..12 {
+        let letter = |chance: &mut Chance| {
+            char::from(
+                b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+                    [chance.below(64)],
+            )
+        };
+        let lines: String = (0..400)
+            .map(|_| {
+                (0..76)
+                    .map(|_| letter(&mut chance))
+                    .chain(['\r', '\n'])
+                    .collect::<String>()
+            })
+            .collect();
+        octets.push(format!("Subject: noise\r\n\r\nsome words first\r\n{lines}").into_bytes());
+    }
+    let mail = Mail::new(octets);
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = SearchStore::open(folder.path(), Options::default()).unwrap();
+    for number in 0..mail.octets.len() {
+        store
+            .add(ACCOUNT, EmailId(number as u64), mail.folded(number))
+            .unwrap();
+        if number % 20 == 0 {
+            store.flush(1).unwrap();
+        }
+    }
+    store.flush(1).unwrap();
+    store.merge_all().unwrap();
+    let size = store.size().unwrap();
+    let index_bytes = size.file_bytes - size.blocks_bytes;
+    assert!(index_bytes < size.text_bytes / 5, "{size:?}");
+    for _ in 0..300 {
+        let asked = questions::generate(&mut chance, &mail.seen[30..]);
+        check(&mail, &store, &asked, &mail.all());
+    }
+}
+
 /// Deleted messages are not found, whoever is asked.
 #[test]
 fn what_was_deleted() {

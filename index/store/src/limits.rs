@@ -11,6 +11,10 @@ pub const BLOCK_BYTES: usize = 32 << 10;
 pub const RUNS_PER_TIER: usize = 6;
 /// The lowest tier's size; smaller runs count as of it.
 pub const TIER_BYTES: u64 = 1 << 20;
+/// Bodies of so many octets may be opaque: smaller ones have most words once whatever they are.
+pub const OPAQUE_BYTES_MIN: usize = 16 << 10;
+/// A body is opaque if words, each counted once, are more than so many per cent of it. Prose of 16 KiB has 40, base64 97.
+pub const OPAQUE_PERCENT: usize = 70;
 /// Tokens whose postings are read and checked together.
 pub const GROUP_TOKENS: usize = 64;
 /// Groups that are read at once though others lie between them: a read costs more than these octets.

@@ -1,12 +1,13 @@
 //! A section from messages that were never on disk.
 
+use super::TextWriter;
 use super::head::Slot;
 use super::merge::{Built, Parts, assemble};
-use super::{TextWriter, encode_ids};
 use crate::lexicon::LexiconWriter;
+use crate::limits::{OPAQUE_BYTES_MIN, OPAQUE_PERCENT};
 use crate::tail::TailMessage;
-use index_text::tokens;
-use std::collections::HashMap;
+use index_text::{Kind, tokens};
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 
@@ -17,17 +18,25 @@ pub fn build(account: u64, messages: &[std::sync::Arc<TailMessage>]) -> io::Resu
     let mut bodies = TextWriter::new()?;
     let mut found: Vec<Found<'_>> = (0..Slot::COUNT).map(|_| Found::default()).collect();
     let mut text_bytes = 0;
+    let mut opaque = Vec::new();
     for (ordinal, message) in messages.iter().enumerate() {
         let text = &message.text;
         heads.push(text.head.as_bytes())?;
         bodies.push(text.body.as_bytes())?;
         text_bytes += text.bytes() as u64;
-        tokens(&text.head, &text.body, |area, kind, token| {
+        let body = match is_opaque(&text.body) {
+            true => {
+                opaque.push(ordinal as u32);
+                ""
+            }
+            false => &text.body,
+        };
+        tokens(&text.head, body, |area, kind, token| {
             found[Slot::new(area, kind).0 as usize].add(token, ordinal as u32);
         });
     }
     let total = messages.len() as u32;
-    let mut parts = Parts::new(account, total, text_bytes, encode_ids(&ids));
+    let mut parts = Parts::new(account, text_bytes, &ids, &opaque);
     parts.texts([heads, bodies])?;
     for found in found {
         let mut writer = LexiconWriter::new(total);
@@ -35,6 +44,22 @@ pub fn build(account: u64, messages: &[std::sync::Arc<TailMessage>]) -> io::Resu
         parts.lexicons.push(writer.finish()?);
     }
     Ok(assemble(parts))
+}
+
+/// A body of which most is words that stand there once (base64 or uuencode as text) has no tokens: they would be as large as
+/// the text, and tell nothing. It is looked into whatever the needle is.
+fn is_opaque(body: &str) -> bool {
+    if body.len() < OPAQUE_BYTES_MIN {
+        return false;
+    }
+    let mut words: HashSet<&str, BuildHasherDefault<TokenHasher>> = HashSet::default();
+    let mut bytes = 0;
+    tokens("", body, |_, kind, token| {
+        if kind == Kind::Word && words.insert(token) {
+            bytes += token.len();
+        }
+    });
+    bytes > body.len() / 100 * OPAQUE_PERCENT
 }
 
 /// The tokens of one slot, each with a number, and which messages have which.

@@ -1,7 +1,7 @@
 //! One account's sections of several runs to one: texts one after the other, tokens by order, deleted messages left out.
 
 use super::head::{LexiconPlace, Place, SectionHead, Slot};
-use super::{Half, Section, TextWriter, encode_ids};
+use super::{Half, Section, TextWriter, encode_ids, encode_opaque};
 use crate::bits::Bits;
 use crate::error::IndexError;
 use crate::lexicon::{LexiconWriter, Written};
@@ -16,6 +16,7 @@ pub struct Parts {
     messages: u32,
     text_bytes: u64,
     ids: Vec<u8>,
+    opaque: Vec<u8>,
     /// Table and blocks of heads, of bodies.
     texts: Vec<(Vec<u8>, Vec<u8>)>,
     /// By slot.
@@ -23,12 +24,13 @@ pub struct Parts {
 }
 
 impl Parts {
-    pub fn new(account: u64, messages: u32, text_bytes: u64, ids: Vec<u8>) -> Self {
+    pub fn new(account: u64, text_bytes: u64, ids: &[u64], opaque: &[u32]) -> Self {
         Self {
             account,
-            messages,
+            messages: ids.len() as u32,
             text_bytes,
-            ids,
+            ids: encode_ids(ids),
+            opaque: encode_opaque(opaque),
             texts: Vec::new(),
             lexicons: Vec::new(),
         }
@@ -63,6 +65,7 @@ pub fn assemble(parts: Parts) -> Built {
         messages: parts.messages,
         text_bytes: parts.text_bytes,
         ids: put(&parts.ids),
+        opaque: put(&parts.opaque),
         ..SectionHead::default()
     };
     for (place, (table, _)) in head.tables.iter_mut().zip(&parts.texts) {
@@ -94,13 +97,16 @@ pub struct Input {
 /// `None` if no message goes on.
 pub fn merge(account: u64, inputs: &[Input]) -> Result<Option<Built>, IndexError> {
     let mut ids = Vec::new();
+    let mut opaque = Vec::new();
     // New ordinals by old ones.
     let mut moved: Vec<Vec<Option<u32>>> = Vec::new();
     for input in inputs {
         let mut new = vec![None; input.section.messages() as usize];
         let tables = input.section.tables()?;
         for ordinal in input.live.iter() {
-            new[ordinal as usize] = Some(ids.len() as u32);
+            let moved = ids.len() as u32;
+            new[ordinal as usize] = Some(moved);
+            opaque.extend(tables.opaque.contains(ordinal).then_some(moved));
             ids.push(tables.ids[ordinal as usize]);
         }
         moved.push(new);
@@ -112,7 +118,7 @@ pub fn merge(account: u64, inputs: &[Input]) -> Result<Option<Built>, IndexError
     let mut text_bytes = 0;
     let heads = merge_texts(inputs, Half::Head, &mut text_bytes)?;
     let bodies = merge_texts(inputs, Half::Body, &mut text_bytes)?;
-    let mut parts = Parts::new(account, total, text_bytes, encode_ids(&ids));
+    let mut parts = Parts::new(account, text_bytes, &ids, &opaque);
     parts.texts([heads, bodies])?;
     for slot in super::slots() {
         parts

@@ -1,6 +1,6 @@
 //! Reading a section: its tokens, the messages that have them, and their texts.
 
-use super::{Blocks, Half, Place, SectionHead, Slot, Tables, decode_ids};
+use super::{Blocks, Half, Place, SectionHead, Slot, Tables, decode_ids, decode_opaque};
 use crate::bits::Bits;
 use crate::cache::{Cached, Key, What};
 use crate::error::IndexError;
@@ -66,6 +66,11 @@ impl Section {
     /// Which of `ids` (ascending) are here.
     pub fn ordinals(&self, ids: &[EmailId]) -> Result<Bits, IndexError> {
         Ok(self.tables()?.ordinals(ids))
+    }
+
+    /// Messages whose bodies are not in the lexicons: they may have any needle.
+    pub fn opaque(&self) -> Result<Bits, IndexError> {
+        Ok(self.tables()?.opaque.clone())
     }
 
     /// The tokens of an area that `piece` may be a part of.
@@ -279,7 +284,9 @@ impl Section {
             let table = Blocks::decode(&read(self.head.tables[half])?, count);
             table.ok_or_else(|| self.damaged("a table of texts"))
         };
-        Ok(Tables::new(ids, [half(0)?, half(1)?]))
+        let opaque = decode_opaque(&read(self.head.opaque)?, count);
+        let opaque = opaque.ok_or_else(|| self.damaged("opaque bodies"))?;
+        Ok(Tables::new(ids, opaque, [half(0)?, half(1)?]))
     }
 
     fn lexicon(&self, slot: Slot) -> Result<Option<Arc<Lexicon>>, IndexError> {
