@@ -232,7 +232,7 @@ fn cheap_first(keys: &[Key]) -> impl Iterator<Item = &Key> {
 
 /// A few are looked into at once.
 fn ask(section: &Section, key: &TextKey, within: &Bits) -> Result<Candidates, IndexError> {
-    match within.count() <= FEW {
+    match within.count() <= FEW || section.is_plain() {
         true => Ok(Candidates::all(key, within)),
         false => candidates(section, key, within),
     }

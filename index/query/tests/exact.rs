@@ -62,9 +62,16 @@ fn ask(store: &SearchStore, asked: &Asked, among: &[EmailId], source: &dyn Sourc
     search(&store.reader(ACCOUNT).unwrap(), &query, among, source)
 }
 
+fn options(plain_bytes_max: u64) -> Options {
+    Options {
+        plain_bytes_max,
+        ..Options::default()
+    }
+}
+
 /// Messages of which the first third lies in one run, the next in some, the next in the tail, and the last nowhere.
 fn indexed(mail: &Mail, folder: &std::path::Path) -> SearchStore {
-    let (store, _) = SearchStore::open(folder, Options::default()).unwrap();
+    let (store, _) = SearchStore::open(folder, options(20_000)).unwrap();
     let count = mail.octets.len();
     for number in 0..count - count / 8 {
         store
@@ -139,7 +146,7 @@ fn rows() {
     octets.resize(40, other);
     let mail = Mail::new(octets);
     let folder = tempfile::tempdir().unwrap();
-    let (store, _) = SearchStore::open(folder.path(), Options::default()).unwrap();
+    let (store, _) = SearchStore::open(folder.path(), options(0)).unwrap();
     for number in 0..mail.octets.len() {
         store
             .add(ACCOUNT, EmailId(number as u64), mail.folded(number))
@@ -253,7 +260,7 @@ fn a_body_of_words_that_stand_once() {
     }
     let mail = Mail::new(octets);
     let folder = tempfile::tempdir().unwrap();
-    let (store, _) = SearchStore::open(folder.path(), Options::default()).unwrap();
+    let (store, _) = SearchStore::open(folder.path(), options(0)).unwrap();
     for number in 0..mail.octets.len() {
         store
             .add(ACCOUNT, EmailId(number as u64), mail.folded(number))
@@ -295,7 +302,7 @@ fn what_was_deleted() {
 fn a_rotten_run_changes_no_answer() {
     let mail = Mail::new(mail::generate(24, 8));
     let folder = tempfile::tempdir().unwrap();
-    let (store, _) = SearchStore::open(folder.path(), Options::default()).unwrap();
+    let (store, _) = SearchStore::open(folder.path(), options(0)).unwrap();
     for number in 0..24 {
         store
             .add(ACCOUNT, EmailId(number as u64), mail.folded(number))
@@ -314,7 +321,7 @@ fn a_rotten_run_changes_no_answer() {
         let mut rotten = whole.clone();
         rotten[at] ^= 0x10;
         std::fs::write(&run, &rotten).unwrap();
-        let (store, damaged) = SearchStore::open(folder.path(), Options::default()).unwrap();
+        let (store, damaged) = SearchStore::open(folder.path(), options(0)).unwrap();
         let reader = store.reader(ACCOUNT).unwrap();
         for asked in &asked {
             let query = Query::new(questions::key(asked)).unwrap();
@@ -340,7 +347,7 @@ fn a_rotten_run_changes_no_answer() {
 fn an_index_without_some_messages_is_caught() {
     let mail = Mail::new(mail::generate(60, 12));
     let folder = tempfile::tempdir().unwrap();
-    let (store, _) = SearchStore::open(folder.path(), Options::default()).unwrap();
+    let (store, _) = SearchStore::open(folder.path(), options(0)).unwrap();
     for number in 0..60 {
         let mut text = mail.folded(number);
         text.body = text.body.replace("TH", "T H");

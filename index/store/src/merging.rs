@@ -138,7 +138,7 @@ impl SearchStore {
             let head = live.run.section_head(entry)?;
             return writer.copy(&live.run, entry, &head);
         }
-        match section::merge(account.0, &inputs)? {
+        match section::merge(account.0, &inputs, self.options.plain_bytes_max)? {
             Some(built) => Ok(writer.section(&built)?),
             None => Ok(()),
         }

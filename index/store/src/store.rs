@@ -4,7 +4,7 @@ use crate::bits::Bits;
 use crate::cache::Cache;
 use crate::dead::{Cleaned, Dead, Death};
 use crate::error::{AddError, IndexError};
-use crate::limits::{CACHE_BYTES, TAIL_BYTES_MAX, TEXT_CACHE_BYTES};
+use crate::limits::{CACHE_BYTES, PLAIN_BYTES_MAX, TAIL_BYTES_MAX, TEXT_CACHE_BYTES};
 use crate::manifest::Manifest;
 use crate::reader::{AccountReader, LiveSection};
 use crate::run::{Run, RunId, RunWriter, path};
@@ -20,6 +20,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub tail_bytes_max: usize,
+    /// An account with less folded text in a run has no tokens there: it is scanned.
+    pub plain_bytes_max: u64,
     /// Lexicons and tables in memory.
     pub cache_bytes_max: usize,
     /// Texts in memory; 0 decompresses them for each query.
@@ -30,6 +32,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             tail_bytes_max: TAIL_BYTES_MAX,
+            plain_bytes_max: PLAIN_BYTES_MAX,
             cache_bytes_max: CACHE_BYTES,
             text_cache_bytes_max: TEXT_CACHE_BYTES,
         }
@@ -77,7 +80,7 @@ pub(crate) struct Caches {
 
 pub struct SearchStore {
     pub(crate) folder: PathBuf,
-    options: Options,
+    pub(crate) options: Options,
     pub(crate) caches: Arc<Caches>,
     pub(crate) state: Mutex<State>,
     /// Held by what replaces the manifest. Taken before `state`.
@@ -194,7 +197,11 @@ impl SearchStore {
         }
         let mut writer = RunWriter::create(&self.folder, id)?;
         for (account, messages) in tail.sorted() {
-            writer.section(&section::build(account.0, messages)?)?;
+            writer.section(&section::build(
+                account.0,
+                messages,
+                self.options.plain_bytes_max,
+            )?)?;
         }
         writer.finish()?;
         Ok(Some(Arc::new(Run::open(&self.folder, id)?)))

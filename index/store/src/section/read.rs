@@ -47,6 +47,11 @@ impl Section {
         self.head.messages
     }
 
+    /// Without tokens: any of its messages may have any needle.
+    pub fn is_plain(&self) -> bool {
+        self.head.slots.iter().all(Option::is_none)
+    }
+
     /// Octets of folded text of all its messages.
     pub fn text_bytes(&self) -> u64 {
         self.head.text_bytes
@@ -183,20 +188,16 @@ impl Section {
         self.run.read(at, end - first.postings_at)
     }
 
-    /// All postings of a slot, without the groups' check sums.
-    pub(crate) fn all_postings(
-        &self,
-        slot: Slot,
-        lexicon: &Lexicon,
-    ) -> Result<Vec<u8>, IndexError> {
+    /// A slot's lexicon, and its postings without the groups' check sums.
+    pub(crate) fn slot(&self, slot: Slot) -> Result<Option<(Lexicon, Vec<u8>)>, IndexError> {
+        let Some(lexicon) = self.lexicon_uncached(slot)? else {
+            return Ok(None);
+        };
         let sealed = self.postings(slot, &lexicon.groups, 0, lexicon.groups.len())?;
-        let mut out = Vec::with_capacity(sealed.len());
-        for group in &lexicon.groups {
-            let at = group.postings_at as usize;
-            let group = &sealed[at..at + group.postings_bytes as usize];
-            out.extend_from_slice(unseal(group).ok_or_else(|| self.damaged("postings"))?);
-        }
-        Ok(out)
+        let postings = lexicon
+            .unsealed(&sealed)
+            .ok_or_else(|| self.damaged("postings"))?;
+        Ok(Some((lexicon, postings)))
     }
 
     /// Shows the texts of the messages in `wanted`, in order; stops where `look` returns false.
@@ -304,7 +305,7 @@ impl Section {
         Ok(Some(lexicon))
     }
 
-    pub(crate) fn lexicon_uncached(&self, slot: Slot) -> Result<Option<Lexicon>, IndexError> {
+    fn lexicon_uncached(&self, slot: Slot) -> Result<Option<Lexicon>, IndexError> {
         let Some(place) = self.head.slots[slot.0 as usize] else {
             return Ok(None);
         };
