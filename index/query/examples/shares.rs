@@ -176,9 +176,7 @@ fn report(
 fn own_ids(reader: &index_store::AccountReader) -> Outcome<Vec<EmailId>> {
     let mut ids = Vec::new();
     for live in &reader.sections {
-        for ordinal in live.live.iter() {
-            ids.push(live.section.id(ordinal)?);
-        }
+        ids.extend(live.section.ids(&live.live)?);
     }
     ids.sort_unstable();
     Ok(ids)

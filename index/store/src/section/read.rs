@@ -68,6 +68,15 @@ impl Section {
             .ok_or_else(|| self.damaged("an ordinal"))
     }
 
+    /// Ids of many, in the order of their ordinals.
+    pub fn ids(&self, ordinals: &Bits) -> Result<Vec<EmailId>, IndexError> {
+        let tables = self.tables()?;
+        let ids = ordinals
+            .iter()
+            .filter_map(|ordinal| tables.ids.get(ordinal as usize));
+        Ok(ids.map(|id| EmailId(*id)).collect())
+    }
+
     /// Which of `ids` (ascending) are here.
     pub fn ordinals(&self, ids: &[EmailId]) -> Result<Bits, IndexError> {
         Ok(self.tables()?.ordinals(ids))
