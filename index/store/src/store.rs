@@ -66,7 +66,7 @@ pub(crate) struct State {
     /// What a flush is writing.
     sealing: Option<(RunId, Arc<Tail>)>,
     pub(crate) dead: Dead,
-    position: u64,
+    pub(crate) position: u64,
     pub(crate) next_run: u64,
     pub(crate) next_death: u64,
 }
@@ -187,8 +187,11 @@ impl SearchStore {
         };
         let cleaned = Cleaned::never(id);
         state.runs.extend(run.map(|run| Live { run, cleaned }));
-        state.position = position;
-        self.write_manifest(&mut state)
+        let manifest = manifest_of(&mut state, position);
+        drop(state);
+        manifest.write(&self.folder)?;
+        self.state.lock().position = position;
+        Ok(())
     }
 
     fn write_tail(&self, tail: &Tail, id: RunId) -> Result<Option<Arc<Run>>, IndexError> {
@@ -205,24 +208,6 @@ impl SearchStore {
         }
         writer.finish()?;
         Ok(Some(Arc::new(Run::open(&self.folder, id)?)))
-    }
-
-    /// Under the lock of the state: a manifest is small, and what it says must not change meanwhile.
-    pub(crate) fn write_manifest(&self, state: &mut State) -> Result<(), IndexError> {
-        let cleaned: Vec<Cleaned> = state.runs.iter().map(|live| live.cleaned).collect();
-        state.dead.prune(&cleaned);
-        let manifest = Manifest {
-            position: state.position,
-            next_run: state.next_run,
-            next_death: state.next_death,
-            runs: state
-                .runs
-                .iter()
-                .map(|live| (live.run.id, live.cleaned))
-                .collect(),
-            dead: state.dead.clone(),
-        };
-        Ok(manifest.write(&self.folder)?)
     }
 
     /// The account as it is now.
@@ -282,7 +267,10 @@ impl SearchStore {
         let _writing = self.writing.lock();
         let mut state = self.state.lock();
         state.runs.retain(|live| live.run.id != run);
-        self.write_manifest(&mut state)?;
+        let position = state.position;
+        let manifest = manifest_of(&mut state, position);
+        drop(state);
+        manifest.write(&self.folder)?;
         self.remove_file(run);
         Ok(())
     }
@@ -326,6 +314,24 @@ impl SearchStore {
             }
         }
         Ok(size)
+    }
+}
+
+/// What the state comes to on disk, without deletions that no run needs. Written while `writing` is held, so that an older
+/// one never follows.
+pub(crate) fn manifest_of(state: &mut State, position: u64) -> Manifest {
+    let cleaned: Vec<Cleaned> = state.runs.iter().map(|live| live.cleaned).collect();
+    state.dead.prune(&cleaned);
+    Manifest {
+        position,
+        next_run: state.next_run,
+        next_death: state.next_death,
+        runs: state
+            .runs
+            .iter()
+            .map(|live| (live.run.id, live.cleaned))
+            .collect(),
+        dead: state.dead.clone(),
     }
 }
 
