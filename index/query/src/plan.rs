@@ -76,6 +76,12 @@ pub fn candidates(
         }
         Place::Text => in_both(section, &needle, within, &mut found)?,
     }
+    if !matches!(key.place, Place::Field(_)) {
+        let mut opaque = section.opaque()?;
+        opaque.intersect(within);
+        opaque.subtract(&found.certain);
+        found.bodies.union(&opaque);
+    }
     Ok(found)
 }
 

@@ -61,11 +61,8 @@ pub fn search(
     }
     if held_count + held.len() < messages.len() {
         for (live, within) in here {
-            held.extend(
-                within
-                    .iter()
-                    .filter_map(|ordinal| live.section.id(ordinal).ok()),
-            );
+            // What cannot be read now is scanned.
+            held.extend(live.section.ids(&within).unwrap_or_default());
         }
         scan_rest(&scan, held, messages, source, &mut answer);
     }
@@ -108,11 +105,8 @@ fn in_section(
         true => read_whole(&live.section, scan, &within)?,
         false => evaluate(&live.section, root, &within)?,
     };
-    let ids: Result<Vec<EmailId>, IndexError> = found
-        .iter()
-        .map(|ordinal| live.section.id(ordinal))
-        .collect();
-    Ok((within, ids?))
+    let ids = live.section.ids(&found)?;
+    Ok((within, ids))
 }
 
 /// Without asking the index for candidates.
@@ -128,9 +122,9 @@ fn read_whole(section: &Section, scan: &Scan<'_>, within: &Bits) -> Result<Bits,
             true
         })?;
         let mut heads = heads.into_iter();
-        let mut ids = ordinals.iter().map(|ordinal| section.id(*ordinal));
+        let mut ids = section.ids(&wanted)?.into_iter();
         section.texts(Half::Body, &wanted, |ordinal, body| {
-            let (Some(head), Some(Ok(id))) = (heads.next(), ids.next()) else {
+            let (Some(head), Some(id)) = (heads.next(), ids.next()) else {
                 return false;
             };
             let body = String::from_utf8_lossy(body).into_owned();
@@ -232,7 +226,7 @@ fn cheap_first(keys: &[Key]) -> impl Iterator<Item = &Key> {
 
 /// A few are looked into at once.
 fn ask(section: &Section, key: &TextKey, within: &Bits) -> Result<Candidates, IndexError> {
-    match within.count() <= FEW {
+    match within.count() <= FEW || section.is_plain() {
         true => Ok(Candidates::all(key, within)),
         false => candidates(section, key, within),
     }

@@ -3,7 +3,7 @@
 
 use crate::limits::GROUP_TOKENS;
 use crate::postings;
-use crate::wire::{CRC_BYTES, Numbers, put, seal};
+use crate::wire::{CRC_BYTES, Numbers, put, seal, unseal};
 use index_text::Piece;
 use memchr::{memchr, memchr_iter, memmem};
 use std::io;
@@ -52,6 +52,17 @@ impl Lexicon {
         let plain = numbers.0.to_vec();
         // The line feed behind the last token.
         (plain.len() == at + 1).then_some(Self { plain, groups })
+    }
+
+    /// All groups' postings without their check sums; `None` where one is broken.
+    pub fn unsealed(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut out = Vec::with_capacity(sealed.len());
+        for group in &self.groups {
+            let at = group.postings_at as usize;
+            let group = sealed.get(at..)?.get(..group.postings_bytes as usize)?;
+            out.extend_from_slice(unseal(group)?);
+        }
+        Some(out)
     }
 
     pub fn bytes(&self) -> usize {

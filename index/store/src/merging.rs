@@ -7,7 +7,7 @@ use crate::error::IndexError;
 use crate::limits::{DEAD_MIN, DEAD_SHARE, RUN_TEXT_BYTES_MAX, RUNS_PER_TIER, TIER_BYTES};
 use crate::run::{Entry, Run, RunId, RunWriter};
 use crate::section::{self, Input, Section};
-use crate::store::{Live, SearchStore, State};
+use crate::store::{Live, SearchStore, State, manifest_of};
 use engine_types::{AccountId, EmailId};
 use std::sync::Arc;
 
@@ -67,8 +67,10 @@ impl SearchStore {
         };
         let merged = merged.map(|run| Live { run, cleaned });
         state.runs.splice(at..at + inputs.len(), merged);
-        self.write_manifest(&mut state)?;
+        let position = state.position;
+        let manifest = manifest_of(&mut state, position);
         drop(state);
+        manifest.write(&self.folder)?;
         inputs.iter().for_each(|live| self.remove_file(live.run.id));
         Ok(())
     }
@@ -138,7 +140,7 @@ impl SearchStore {
             let head = live.run.section_head(entry)?;
             return writer.copy(&live.run, entry, &head);
         }
-        match section::merge(account.0, &inputs)? {
+        match section::merge(account.0, &inputs, self.options.plain_bytes_max)? {
             Some(built) => Ok(writer.section(&built)?),
             None => Ok(()),
         }

@@ -4,7 +4,7 @@ use crate::bits::Bits;
 use crate::cache::Cache;
 use crate::dead::{Cleaned, Dead, Death};
 use crate::error::{AddError, IndexError};
-use crate::limits::{CACHE_BYTES, TAIL_BYTES_MAX, TEXT_CACHE_BYTES};
+use crate::limits::{CACHE_BYTES, PLAIN_BYTES_MAX, TAIL_BYTES_MAX, TEXT_CACHE_BYTES};
 use crate::manifest::Manifest;
 use crate::reader::{AccountReader, LiveSection};
 use crate::run::{Run, RunId, RunWriter, path};
@@ -20,6 +20,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub tail_bytes_max: usize,
+    /// An account with less folded text in a run has no tokens there: it is scanned.
+    pub plain_bytes_max: u64,
     /// Lexicons and tables in memory.
     pub cache_bytes_max: usize,
     /// Texts in memory; 0 decompresses them for each query.
@@ -30,6 +32,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             tail_bytes_max: TAIL_BYTES_MAX,
+            plain_bytes_max: PLAIN_BYTES_MAX,
             cache_bytes_max: CACHE_BYTES,
             text_cache_bytes_max: TEXT_CACHE_BYTES,
         }
@@ -63,7 +66,7 @@ pub(crate) struct State {
     /// What a flush is writing.
     sealing: Option<(RunId, Arc<Tail>)>,
     pub(crate) dead: Dead,
-    position: u64,
+    pub(crate) position: u64,
     pub(crate) next_run: u64,
     pub(crate) next_death: u64,
 }
@@ -77,7 +80,7 @@ pub(crate) struct Caches {
 
 pub struct SearchStore {
     pub(crate) folder: PathBuf,
-    options: Options,
+    pub(crate) options: Options,
     pub(crate) caches: Arc<Caches>,
     pub(crate) state: Mutex<State>,
     /// Held by what replaces the manifest. Taken before `state`.
@@ -189,8 +192,11 @@ impl SearchStore {
         };
         let cleaned = Cleaned::never(id);
         state.runs.extend(run.map(|run| Live { run, cleaned }));
-        state.position = position;
-        self.write_manifest(&mut state)
+        let manifest = manifest_of(&mut state, position);
+        drop(state);
+        manifest.write(&self.folder)?;
+        self.state.lock().position = position;
+        Ok(())
     }
 
     fn write_tail(&self, tail: &Tail, id: RunId) -> Result<Option<Arc<Run>>, IndexError> {
@@ -199,28 +205,14 @@ impl SearchStore {
         }
         let mut writer = RunWriter::create(&self.folder, id)?;
         for (account, messages) in tail.sorted() {
-            writer.section(&section::build(account.0, messages)?)?;
+            writer.section(&section::build(
+                account.0,
+                messages,
+                self.options.plain_bytes_max,
+            )?)?;
         }
         writer.finish()?;
         Ok(Some(Arc::new(Run::open(&self.folder, id)?)))
-    }
-
-    /// Under the lock of the state: a manifest is small, and what it says must not change meanwhile.
-    pub(crate) fn write_manifest(&self, state: &mut State) -> Result<(), IndexError> {
-        let cleaned: Vec<Cleaned> = state.runs.iter().map(|live| live.cleaned).collect();
-        state.dead.prune(&cleaned);
-        let manifest = Manifest {
-            position: state.position,
-            next_run: state.next_run,
-            next_death: state.next_death,
-            runs: state
-                .runs
-                .iter()
-                .map(|live| (live.run.id, live.cleaned))
-                .collect(),
-            dead: state.dead.clone(),
-        };
-        Ok(manifest.write(&self.folder)?)
     }
 
     /// The account as it is now.
@@ -280,7 +272,10 @@ impl SearchStore {
         let _writing = self.writing.lock();
         let mut state = self.state.lock();
         state.runs.retain(|live| live.run.id != run);
-        self.write_manifest(&mut state)?;
+        let position = state.position;
+        let manifest = manifest_of(&mut state, position);
+        drop(state);
+        manifest.write(&self.folder)?;
         self.remove_file(run);
         Ok(())
     }
@@ -324,6 +319,24 @@ impl SearchStore {
             }
         }
         Ok(size)
+    }
+}
+
+/// What the state comes to on disk, without deletions that no run needs. Written while `writing` is held, so that an older
+/// one never follows.
+pub(crate) fn manifest_of(state: &mut State, position: u64) -> Manifest {
+    let cleaned: Vec<Cleaned> = state.runs.iter().map(|live| live.cleaned).collect();
+    state.dead.prune(&cleaned);
+    Manifest {
+        position,
+        next_run: state.next_run,
+        next_death: state.next_death,
+        runs: state
+            .runs
+            .iter()
+            .map(|live| (live.run.id, live.cleaned))
+            .collect(),
+        dead: state.dead.clone(),
     }
 }
 

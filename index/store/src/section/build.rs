@@ -1,40 +1,94 @@
 //! A section from messages that were never on disk.
 
+use super::TextWriter;
 use super::head::Slot;
 use super::merge::{Built, Parts, assemble};
-use super::{TextWriter, encode_ids};
-use crate::lexicon::LexiconWriter;
+use crate::lexicon::{LexiconWriter, Written};
+use crate::limits::{OPAQUE_BYTES_MIN, OPAQUE_PERCENT};
 use crate::tail::TailMessage;
-use index_text::tokens;
-use std::collections::HashMap;
+use index_text::{Kind, tokens};
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
+use std::sync::Arc;
 
-/// The messages are at least one; `account` is theirs.
-pub fn build(account: u64, messages: &[std::sync::Arc<TailMessage>]) -> io::Result<Built> {
+/// The messages are at least one; `account` is theirs. With less text than `plain_bytes_max` the section is plain.
+pub fn build(
+    account: u64,
+    messages: &[Arc<TailMessage>],
+    plain_bytes_max: u64,
+) -> io::Result<Built> {
     let ids: Vec<u64> = messages.iter().map(|message| message.id.0).collect();
-    let mut heads = TextWriter::new()?;
-    let mut bodies = TextWriter::new()?;
-    let mut found: Vec<Found<'_>> = (0..Slot::COUNT).map(|_| Found::default()).collect();
-    let mut text_bytes = 0;
-    for (ordinal, message) in messages.iter().enumerate() {
-        let text = &message.text;
-        heads.push(text.head.as_bytes())?;
-        bodies.push(text.body.as_bytes())?;
-        text_bytes += text.bytes() as u64;
-        tokens(&text.head, &text.body, |area, kind, token| {
-            found[Slot::new(area, kind).0 as usize].add(token, ordinal as u32);
-        });
+    let text_bytes = messages
+        .iter()
+        .map(|message| message.text.bytes() as u64)
+        .sum();
+    let mut texts = [TextWriter::new()?, TextWriter::new()?];
+    for message in messages {
+        texts[0].push(message.text.head.as_bytes())?;
+        texts[1].push(message.text.body.as_bytes())?;
     }
-    let total = messages.len() as u32;
-    let mut parts = Parts::new(account, total, text_bytes, encode_ids(&ids));
-    parts.texts([heads, bodies])?;
-    for found in found {
-        let mut writer = LexiconWriter::new(total);
-        found.write(&mut writer);
-        parts.lexicons.push(writer.finish()?);
-    }
+    let indexed = match text_bytes < plain_bytes_max {
+        true => Indexed::default(),
+        false => Indexed::new(
+            messages
+                .iter()
+                .map(|message| (&message.text.head[..], &message.text.body[..])),
+        )?,
+    };
+    let mut parts = Parts::new(account, text_bytes, &ids, &indexed.opaque);
+    parts.texts(texts)?;
+    parts.lexicons = indexed.lexicons;
     Ok(assemble(parts))
+}
+
+/// The tokens of messages.
+#[derive(Default)]
+pub struct Indexed {
+    /// Ordinals of messages whose bodies have none.
+    pub opaque: Vec<u32>,
+    /// By slot.
+    pub lexicons: Vec<Option<Written>>,
+}
+
+impl Indexed {
+    /// Heads and bodies in order.
+    pub fn new<'a>(texts: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> io::Result<Self> {
+        let total = texts.len() as u32;
+        let mut found: Vec<Found<'_>> = (0..Slot::COUNT).map(|_| Found::default()).collect();
+        let mut indexed = Self::default();
+        for (ordinal, (head, mut body)) in texts.enumerate() {
+            if is_opaque(body) {
+                indexed.opaque.push(ordinal as u32);
+                body = "";
+            }
+            tokens(head, body, |area, kind, token| {
+                found[Slot::new(area, kind).0 as usize].add(token, ordinal as u32);
+            });
+        }
+        for found in found {
+            let mut writer = LexiconWriter::new(total);
+            found.write(&mut writer);
+            indexed.lexicons.push(writer.finish()?);
+        }
+        Ok(indexed)
+    }
+}
+
+/// A body of which most is words that stand there once (base64 or uuencode as text) has no tokens: they would be as large as
+/// the text, and tell nothing. It is looked into whatever the needle is.
+fn is_opaque(body: &str) -> bool {
+    if body.len() < OPAQUE_BYTES_MIN {
+        return false;
+    }
+    let mut words: HashSet<&str, BuildHasherDefault<TokenHasher>> = HashSet::default();
+    let mut bytes = 0;
+    tokens("", body, |_, kind, token| {
+        if kind == Kind::Word && words.insert(token) {
+            bytes += token.len();
+        }
+    });
+    bytes > body.len() / 100 * OPAQUE_PERCENT
 }
 
 /// The tokens of one slot, each with a number, and which messages have which.

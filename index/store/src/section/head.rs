@@ -43,6 +43,8 @@ pub struct SectionHead {
     /// Folded text of all.
     pub text_bytes: u64,
     pub ids: Place,
+    /// Empty if no body is opaque.
+    pub opaque: Place,
     /// Tables and blocks of heads, then of bodies.
     pub tables: [Place; 2],
     pub blocks: [Place; 2],
@@ -57,6 +59,7 @@ impl SectionHead {
         }
         for place in [
             self.ids,
+            self.opaque,
             self.tables[0],
             self.tables[1],
             self.blocks[0],
@@ -92,6 +95,7 @@ impl SectionHead {
             Some(place)
         };
         head.ids = place(numbers.number()?)?;
+        head.opaque = place(numbers.number()?)?;
         for both in [&mut head.tables, &mut head.blocks] {
             for one in both {
                 *one = place(numbers.number()?)?;
@@ -132,6 +136,7 @@ mod tests {
             ids: Place { at: 0, bytes: 5 },
             ..SectionHead::default()
         };
+        head.opaque = Place { at: 5, bytes: 0 };
         head.tables = [Place { at: 5, bytes: 1 }, Place { at: 6, bytes: 2 }];
         head.blocks = [Place { at: 8, bytes: 3 }, Place { at: 11, bytes: 400 }];
         head.slots[Slot::new(Area::Body, Kind::Gap).0 as usize] = Some(LexiconPlace {

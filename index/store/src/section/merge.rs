@@ -1,10 +1,11 @@
 //! One account's sections of several runs to one: texts one after the other, tokens by order, deleted messages left out.
 
-use super::head::{LexiconPlace, Place, SectionHead, Slot};
-use super::{Half, Section, TextWriter, encode_ids};
+use super::build::Indexed;
+use super::head::{LexiconPlace, Place, SectionHead};
+use super::{Half, Section, TextWriter, encode_ids, encode_opaque};
 use crate::bits::Bits;
 use crate::error::IndexError;
-use crate::lexicon::{LexiconWriter, Written};
+use crate::lexicon::{Lexicon, LexiconWriter, Written};
 use crate::postings;
 use crate::wire::{Numbers, unseal};
 use std::io;
@@ -16,6 +17,7 @@ pub struct Parts {
     messages: u32,
     text_bytes: u64,
     ids: Vec<u8>,
+    opaque: Vec<u8>,
     /// Table and blocks of heads, of bodies.
     texts: Vec<(Vec<u8>, Vec<u8>)>,
     /// By slot.
@@ -23,12 +25,13 @@ pub struct Parts {
 }
 
 impl Parts {
-    pub fn new(account: u64, messages: u32, text_bytes: u64, ids: Vec<u8>) -> Self {
+    pub fn new(account: u64, text_bytes: u64, ids: &[u64], opaque: &[u32]) -> Self {
         Self {
             account,
-            messages,
+            messages: ids.len() as u32,
             text_bytes,
-            ids,
+            ids: encode_ids(ids),
+            opaque: encode_opaque(opaque),
             texts: Vec::new(),
             lexicons: Vec::new(),
         }
@@ -63,6 +66,7 @@ pub fn assemble(parts: Parts) -> Built {
         messages: parts.messages,
         text_bytes: parts.text_bytes,
         ids: put(&parts.ids),
+        opaque: put(&parts.opaque),
         ..SectionHead::default()
     };
     for (place, (table, _)) in head.tables.iter_mut().zip(&parts.texts) {
@@ -91,8 +95,12 @@ pub struct Input {
     pub live: Bits,
 }
 
-/// `None` if no message goes on.
-pub fn merge(account: u64, inputs: &[Input]) -> Result<Option<Built>, IndexError> {
+/// `None` if no message goes on. With less text than `plain_bytes_max` the section is plain.
+pub fn merge(
+    account: u64,
+    inputs: &[Input],
+    plain_bytes_max: u64,
+) -> Result<Option<Built>, IndexError> {
     let mut ids = Vec::new();
     // New ordinals by old ones.
     let mut moved: Vec<Vec<Option<u32>>> = Vec::new();
@@ -108,18 +116,101 @@ pub fn merge(account: u64, inputs: &[Input]) -> Result<Option<Built>, IndexError
     if ids.is_empty() {
         return Ok(None);
     }
-    let total = ids.len() as u32;
     let mut text_bytes = 0;
     let heads = merge_texts(inputs, Half::Head, &mut text_bytes)?;
     let bodies = merge_texts(inputs, Half::Body, &mut text_bytes)?;
-    let mut parts = Parts::new(account, total, text_bytes, encode_ids(&ids));
+    let indexed = match text_bytes < plain_bytes_max {
+        true => Indexed::default(),
+        false => merge_tokens(inputs, &moved, ids.len() as u32)?,
+    };
+    let mut parts = Parts::new(account, text_bytes, &ids, &indexed.opaque);
     parts.texts([heads, bodies])?;
-    for slot in super::slots() {
-        parts
-            .lexicons
-            .push(merge_lexicons(inputs, slot, &moved, total)?);
-    }
+    parts.lexicons = indexed.lexicons;
     Ok(Some(assemble(parts)))
+}
+
+fn merge_tokens(
+    inputs: &[Input],
+    moved: &[Vec<Option<u32>>],
+    total: u32,
+) -> Result<Indexed, IndexError> {
+    let mut indexed = Indexed::default();
+    let mut fresh = Vec::new();
+    for (input, moved) in inputs.iter().zip(moved) {
+        let section = &input.section;
+        let own = section
+            .is_plain()
+            .then(|| Fresh::new(section))
+            .transpose()?;
+        let opaque = match &own {
+            Some(own) => own.opaque.clone(),
+            None => section.opaque()?,
+        };
+        let stays = opaque
+            .iter()
+            .filter_map(|old| moved.get(old as usize).copied().flatten());
+        indexed.opaque.extend(stays);
+        fresh.push(own);
+    }
+    for slot in super::slots() {
+        let mut lexicons = Vec::new();
+        for ((input, moved), fresh) in inputs.iter().zip(moved).zip(&mut fresh) {
+            let lexicon = match fresh {
+                Some(fresh) => fresh
+                    .lexicons
+                    .get_mut(slot.0 as usize)
+                    .and_then(Option::take),
+                None => input.section.slot(slot)?,
+            };
+            lexicons.extend(lexicon.map(|lexicon| (lexicon, input, &moved[..])));
+        }
+        indexed.lexicons.push(merge_lexicons(&lexicons, total)?);
+    }
+    Ok(indexed)
+}
+
+/// Tokens of a section that is plain: made now from its texts, which are few.
+struct Fresh {
+    opaque: Bits,
+    /// By slot, with postings that are not sealed.
+    lexicons: Vec<Option<(Lexicon, Vec<u8>)>>,
+}
+
+impl Fresh {
+    fn new(section: &Section) -> Result<Self, IndexError> {
+        let all = Bits::all(section.messages());
+        let mut halves = [Vec::new(), Vec::new()];
+        for half in [Half::Head, Half::Body] {
+            section.texts(half, &all, |_, text| {
+                halves[half as usize].push(String::from_utf8_lossy(text).into_owned());
+                true
+            })?;
+        }
+        let [heads, bodies] = &halves;
+        let texts = heads
+            .iter()
+            .zip(bodies)
+            .map(|(head, body)| (&head[..], &body[..]));
+        let indexed = Indexed::new(texts)?;
+        let mut opaque = Bits::none(section.messages());
+        indexed
+            .opaque
+            .iter()
+            .for_each(|ordinal| opaque.insert(*ordinal));
+        let read = |written: Written| {
+            let lexicon = Lexicon::decode(&written.blob, written.plain_bytes)?;
+            let postings = lexicon.unsealed(&written.postings)?;
+            Some((lexicon, postings))
+        };
+        let lexicons = indexed
+            .lexicons
+            .into_iter()
+            .map(|written| written.and_then(read));
+        Ok(Self {
+            opaque,
+            lexicons: lexicons.collect(),
+        })
+    }
 }
 
 fn merge_texts(
@@ -187,23 +278,12 @@ impl Stream<'_> {
     }
 }
 
-fn merge_lexicons(
-    inputs: &[Input],
-    slot: Slot,
-    moved: &[Vec<Option<u32>>],
-    total: u32,
-) -> Result<Option<Written>, IndexError> {
-    let mut lexicons = Vec::new();
-    for (input, moved) in inputs.iter().zip(moved) {
-        let section = &input.section;
-        if let Some(lexicon) = section.lexicon_uncached(slot)? {
-            let postings = section.all_postings(slot, &lexicon)?;
-            lexicons.push((lexicon, postings, input, moved));
-        }
-    }
+type Read<'a> = ((Lexicon, Vec<u8>), &'a Input, &'a [Option<u32>]);
+
+fn merge_lexicons(lexicons: &[Read<'_>], total: u32) -> Result<Option<Written>, IndexError> {
     let mut streams: Vec<(Stream<'_>, &Section)> = lexicons
         .iter()
-        .map(|(lexicon, postings, input, moved)| {
+        .map(|((lexicon, postings), input, moved)| {
             let mut tokens = Box::new(lexicon.tokens());
             let stream = Stream {
                 token: tokens.next(),

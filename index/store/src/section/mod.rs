@@ -1,6 +1,6 @@
 //! A section: one account in one run, complete in itself, so that merging copies it where nothing changes.
 //!
-//! In order: ids, table of heads, table of bodies, blocks of heads, blocks of bodies; for each slot (area and kind) that has
+//! In order: ids, opaque bodies, table of heads, table of bodies, blocks of heads, blocks of bodies; for each slot (area and kind) that has
 //! tokens its lexicon and its postings; the section's head, which says how long each of them is. Messages have *ordinals*
 //! from 0, in the order in which they came.
 
@@ -18,6 +18,7 @@ pub use read::Section;
 pub use tables::{Half, Tables};
 pub use texts::{Blocks, TextWriter};
 
+use crate::bits::Bits;
 use crate::wire::{Numbers, put, seal, unseal};
 
 /// Ids by ordinal, as differences, which are small and mostly positive.
@@ -31,6 +32,29 @@ pub fn encode_ids(ids: &[u64]) -> Vec<u8> {
     }
     seal(&mut out, 0);
     out
+}
+
+/// Ordinals of messages with opaque bodies, ascending; nothing at all without any.
+pub fn encode_opaque(ordinals: &[u32]) -> Vec<u8> {
+    let mut out = Vec::new();
+    if !ordinals.is_empty() {
+        ordinals
+            .iter()
+            .for_each(|ordinal| put(&mut out, u64::from(*ordinal)));
+        seal(&mut out, 0);
+    }
+    out
+}
+
+pub fn decode_opaque(blob: &[u8], messages: u32) -> Option<Bits> {
+    let mut opaque = Bits::none(messages);
+    if !blob.is_empty() {
+        let mut numbers = Numbers(unseal(blob)?);
+        while !numbers.0.is_empty() {
+            opaque.insert(numbers.small()?);
+        }
+    }
+    Some(opaque)
 }
 
 pub fn decode_ids(blob: &[u8], count: u32) -> Option<Vec<u64>> {

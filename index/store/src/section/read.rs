@@ -1,6 +1,6 @@
 //! Reading a section: its tokens, the messages that have them, and their texts.
 
-use super::{Blocks, Half, Place, SectionHead, Slot, Tables, decode_ids};
+use super::{Blocks, Half, Place, SectionHead, Slot, Tables, decode_ids, decode_opaque};
 use crate::bits::Bits;
 use crate::cache::{Cached, Key, What};
 use crate::error::IndexError;
@@ -47,6 +47,11 @@ impl Section {
         self.head.messages
     }
 
+    /// Without tokens: any of its messages may have any needle.
+    pub fn is_plain(&self) -> bool {
+        self.head.slots.iter().all(Option::is_none)
+    }
+
     /// Octets of folded text of all its messages.
     pub fn text_bytes(&self) -> u64 {
         self.head.text_bytes
@@ -63,9 +68,23 @@ impl Section {
             .ok_or_else(|| self.damaged("an ordinal"))
     }
 
+    /// Ids of many, in the order of their ordinals.
+    pub fn ids(&self, ordinals: &Bits) -> Result<Vec<EmailId>, IndexError> {
+        let tables = self.tables()?;
+        let ids = ordinals
+            .iter()
+            .filter_map(|ordinal| tables.ids.get(ordinal as usize));
+        Ok(ids.map(|id| EmailId(*id)).collect())
+    }
+
     /// Which of `ids` (ascending) are here.
     pub fn ordinals(&self, ids: &[EmailId]) -> Result<Bits, IndexError> {
         Ok(self.tables()?.ordinals(ids))
+    }
+
+    /// Messages whose bodies are not in the lexicons: they may have any needle.
+    pub fn opaque(&self) -> Result<Bits, IndexError> {
+        Ok(self.tables()?.opaque.clone())
     }
 
     /// The tokens of an area that `piece` may be a part of.
@@ -178,20 +197,16 @@ impl Section {
         self.run.read(at, end - first.postings_at)
     }
 
-    /// All postings of a slot, without the groups' check sums.
-    pub(crate) fn all_postings(
-        &self,
-        slot: Slot,
-        lexicon: &Lexicon,
-    ) -> Result<Vec<u8>, IndexError> {
+    /// A slot's lexicon, and its postings without the groups' check sums.
+    pub(crate) fn slot(&self, slot: Slot) -> Result<Option<(Lexicon, Vec<u8>)>, IndexError> {
+        let Some(lexicon) = self.lexicon_uncached(slot)? else {
+            return Ok(None);
+        };
         let sealed = self.postings(slot, &lexicon.groups, 0, lexicon.groups.len())?;
-        let mut out = Vec::with_capacity(sealed.len());
-        for group in &lexicon.groups {
-            let at = group.postings_at as usize;
-            let group = &sealed[at..at + group.postings_bytes as usize];
-            out.extend_from_slice(unseal(group).ok_or_else(|| self.damaged("postings"))?);
-        }
-        Ok(out)
+        let postings = lexicon
+            .unsealed(&sealed)
+            .ok_or_else(|| self.damaged("postings"))?;
+        Ok(Some((lexicon, postings)))
     }
 
     /// Shows the texts of the messages in `wanted`, in order; stops where `look` returns false.
@@ -279,7 +294,9 @@ impl Section {
             let table = Blocks::decode(&read(self.head.tables[half])?, count);
             table.ok_or_else(|| self.damaged("a table of texts"))
         };
-        Ok(Tables::new(ids, [half(0)?, half(1)?]))
+        let opaque = decode_opaque(&read(self.head.opaque)?, count);
+        let opaque = opaque.ok_or_else(|| self.damaged("opaque bodies"))?;
+        Ok(Tables::new(ids, opaque, [half(0)?, half(1)?]))
     }
 
     fn lexicon(&self, slot: Slot) -> Result<Option<Arc<Lexicon>>, IndexError> {
@@ -297,7 +314,7 @@ impl Section {
         Ok(Some(lexicon))
     }
 
-    pub(crate) fn lexicon_uncached(&self, slot: Slot) -> Result<Option<Lexicon>, IndexError> {
+    fn lexicon_uncached(&self, slot: Slot) -> Result<Option<Lexicon>, IndexError> {
         let Some(place) = self.head.slots[slot.0 as usize] else {
             return Ok(None);
         };

@@ -16,19 +16,26 @@ pub enum Half {
 pub struct Tables {
     /// By ordinal.
     pub ids: Vec<u64>,
+    /// Messages whose bodies have no tokens.
+    pub opaque: Bits,
     /// Ordinals by ascending id, where ids don't ascend themselves.
     order: Option<Vec<u32>>,
     halves: [Blocks; 2],
 }
 
 impl Tables {
-    pub fn new(ids: Vec<u64>, halves: [Blocks; 2]) -> Self {
+    pub fn new(ids: Vec<u64>, opaque: Bits, halves: [Blocks; 2]) -> Self {
         let order = (!ids.is_sorted()).then(|| {
             let mut order: Vec<u32> = (0..ids.len() as u32).collect();
             order.sort_unstable_by_key(|ordinal| ids[*ordinal as usize]);
             order
         });
-        Self { ids, order, halves }
+        Self {
+            ids,
+            opaque,
+            order,
+            halves,
+        }
     }
 
     pub fn half(&self, half: Half) -> &Blocks {
@@ -94,7 +101,7 @@ mod tests {
             if sorted {
                 ids.sort_unstable();
             }
-            let tables = Tables::new(ids.clone(), [Blocks::default(), Blocks::default()]);
+            let tables = Tables::new(ids.clone(), Bits::none(ids.len() as u32), [Blocks::default(), Blocks::default()]);
             for wanted in [wanted.clone(), wanted.into_iter().take(2).collect()] {
                 let list: Vec<EmailId> = wanted.iter().map(|id| EmailId(*id)).collect();
                 let found: BTreeSet<u64> = tables.ordinals(&list).iter().map(|o| ids[o as usize]).collect();
