@@ -4,7 +4,9 @@
 //! there and is still in a mailbox.
 
 use crate::finder::{Searcher, folded};
-use crate::limits::{FLUSH_AFTER, FORGET_AFTER, GONE_MIN, GONE_SHARE, TAIL_BYTES};
+use crate::limits::{
+    FLUSH_AFTER, FORGET_AFTER, GONE_MIN, GONE_SHARE, NEWEST_MAX, NICENESS, TAIL_BYTES,
+};
 use crate::places::{Index, Indexes};
 use crate::queue::{Queue, Work};
 use engine_domain::read::{MessageMoved, MessageRow};
@@ -13,7 +15,7 @@ use engine_types::{AccountId, EmailId};
 use index_store::{IndexError, SearchStore};
 use parking_lot::Mutex;
 use raft_api::{Entries, LogIndex, ShardId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -37,6 +39,8 @@ pub(crate) struct Writer {
     /// Messages that left a mailbox and were not looked for yet.
     gone: BTreeMap<(ShardId, AccountId), usize>,
     merge: SyncSender<ShardId>,
+    /// The highest id of an account that was added since the start: one above it is new.
+    newest: HashMap<AccountId, EmailId>,
 }
 
 impl Feeder {
@@ -62,6 +66,7 @@ impl Feeder {
             entries,
             unflushed: BTreeMap::new(),
             gone: BTreeMap::new(),
+            newest: HashMap::new(),
             merge,
         };
         let named = |name: &str| thread::Builder::new().name(name.to_owned());
@@ -108,7 +113,16 @@ impl Drop for Feeder {
     }
 }
 
+/// Mail comes first: an answer does not wait for what is not indexed yet.
+fn yield_to_mail() {
+    let own = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(own), NICENESS) {
+        tracing::debug!(%error, "the priority of a search thread");
+    }
+}
+
 fn merge_all(indexes: &Indexes, queue: &Queue, merges: &Receiver<ShardId>) {
+    yield_to_mail();
     for shard in merges {
         let Some(index) = indexes.by_shard.get(&shard) else {
             continue;
@@ -128,6 +142,7 @@ fn merge_all(indexes: &Indexes, queue: &Queue, merges: &Receiver<ShardId>) {
 
 impl Writer {
     fn run(mut self) {
+        yield_to_mail();
         let mut idle_since = Instant::now();
         loop {
             match self.queue.next(Duration::from_secs(1)) {
@@ -191,11 +206,17 @@ impl Writer {
         account: AccountId,
         row: &MessageRow,
     ) {
-        match holds(store, account, row.email) {
-            Ok(true) => return,
-            Ok(false) => {}
-            // Twice is better than not at all: an answer names it once.
-            Err(error) => tracing::debug!(%error, "the search index"),
+        let is_new = self.newest.get(&account) < Some(&row.email);
+        let is_above = is_new && self.newest.contains_key(&account);
+        // Where that cannot be told: twice is better than not at all, an answer names it once.
+        if !is_above && holds(store, account, row.email).unwrap_or(false) {
+            return;
+        }
+        if is_new {
+            if self.newest.len() >= NEWEST_MAX {
+                self.newest.clear();
+            }
+            self.newest.insert(account, row.email);
         }
         let Ok(content) = read_body(self.entries.as_ref(), &BodyHandle::of(shard, row)) else {
             return;

@@ -5,7 +5,7 @@ use crate::queue::Queue;
 use engine_service::{Content, Contents, Finder, Found, TextQuery, TooMuch};
 use engine_types::{AccountId, EmailId};
 use index_query::{Key, Query, QueryError, Source, search};
-use index_store::{AccountReader, IndexError};
+use index_store::{AccountReader, IndexError, SearchStore};
 use index_text::FoldedText;
 use raft_api::ShardId;
 use std::sync::Arc;
@@ -45,13 +45,9 @@ impl Finder for Searcher {
         damaged.extend(reader.damaged);
         // The answer is whole all the same. The next ones shall be fast again.
         for error in damaged {
-            self.queue.ask_whole(shard, false);
             index.lost(shard, &error);
-            if let IndexError::Damaged { run, .. } = error
-                && let Err(error) = store.give_up(run)
-            {
-                tracing::error!(shard = shard.0, %error, "the search index is damaged still");
-            }
+            give_up(shard, &store, &error);
+            self.queue.ask_whole(shard, false);
         }
         Ok(found)
     }
@@ -67,6 +63,15 @@ impl Finder for Scanner {
         contents: &dyn Contents,
     ) -> Result<Found, TooMuch> {
         Ok(ask(&AccountReader::default(), query, messages, contents)?.0)
+    }
+}
+
+/// What is damaged is left out, if it can be told.
+pub(crate) fn give_up(shard: ShardId, store: &SearchStore, error: &IndexError) {
+    if let IndexError::Damaged { run, .. } = error
+        && let Err(error) = store.give_up(*run)
+    {
+        tracing::error!(shard = shard.0, %error, "the search index is damaged still");
     }
 }
 

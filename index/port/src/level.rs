@@ -1,6 +1,8 @@
 //! A whole shard held against its index: after a start, after damage, after a snapshot, and to make it anew.
 
 use crate::feeder::Writer;
+use crate::finder::give_up;
+use crate::limits::DAMAGES_MAX;
 use crate::places::{Index, options};
 use crate::queue::Work;
 use engine_domain::RowsError;
@@ -86,6 +88,25 @@ impl Writer {
         shard: ShardId,
         store: &SearchStore,
     ) -> Result<Option<LogIndex>, LevelError> {
+        // Each time a run less.
+        for _ in 0..DAMAGES_MAX {
+            match self.level_once(index, shard, store) {
+                Err(LevelError::Index(error @ IndexError::Damaged { .. })) => {
+                    index.lost(shard, &error);
+                    give_up(shard, store, &error);
+                }
+                done => return done,
+            }
+        }
+        self.level_once(index, shard, store)
+    }
+
+    fn level_once(
+        &mut self,
+        index: &Index,
+        shard: ShardId,
+        store: &SearchStore,
+    ) -> Result<Option<LogIndex>, LevelError> {
         let view = index.shard.view();
         let mut messages = 0_u64;
         let mut last = AccountId(0);
@@ -151,7 +172,10 @@ impl Writer {
 
 /// Ids of an account's messages in the index, ascending.
 pub(crate) fn held(store: &SearchStore, account: AccountId) -> Result<Vec<EmailId>, IndexError> {
-    let reader = store.reader(account)?;
+    let mut reader = store.reader(account)?;
+    if let Some(error) = reader.damaged.pop() {
+        return Err(error);
+    }
     let mut ids: Vec<EmailId> = reader.tail.iter().map(|message| message.id).collect();
     for live in &reader.sections {
         for ordinal in live.live.iter() {

@@ -52,6 +52,7 @@ pub(crate) fn options() -> Options {
         tail_bytes_max: 2 * TAIL_BYTES,
         cache_bytes_max: CACHE_BYTES,
         text_cache_bytes_max: TEXT_CACHE_BYTES,
+        ..Options::default()
     }
 }
 

@@ -1,0 +1,224 @@
+//! The index beside real folds: what comes, goes, is damaged and made anew; always held against a scan.
+
+use engine_service::{Administration, AppendRequest, FlagMode, Mail, Peer, Principal, Service};
+use engine_types::{Flag, Flags, MailboxName, SystemFlag, Uid, UidSet};
+use index_port::{Feeder, Indexes, Verdict};
+use raft_api::ShardId;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+use testkit::{Solo, solo_service_on};
+
+struct Node {
+    solo: Solo,
+    service: Arc<Service>,
+    who: Principal,
+    folder: tempfile::TempDir,
+}
+
+fn peer() -> Peer {
+    Peer {
+        session: Arc::from("test"),
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        tls: None,
+        protocol: "imap",
+    }
+}
+
+fn name(text: &str) -> MailboxName {
+    MailboxName::new(text).unwrap()
+}
+
+fn one(uid: Uid) -> UidSet {
+    [uid].into_iter().collect()
+}
+
+impl Node {
+    async fn new() -> Node {
+        let solo = Solo::new();
+        let service = solo_service_on(&solo);
+        let who = service.principal("bob@example.org").await.unwrap();
+        Node {
+            solo,
+            service,
+            who,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn feeder(&self) -> Feeder {
+        let indexes = Indexes::open(self.folder.path(), &self.solo.shards()).unwrap();
+        Feeder::start(indexes, self.solo.entries()).unwrap()
+    }
+
+    async fn append(&self, text: &str) -> Uid {
+        let message = format!("Subject: about {text}\r\n\r\nThe body says {text}.\r\n");
+        let request = AppendRequest {
+            mailbox: name("INBOX"),
+            flags: Flags::default(),
+            internal_date: None,
+            message: message.into(),
+            uid: None,
+            check_quota: false,
+        };
+        let appended = self.service.append(&peer(), &self.who, request).await;
+        appended.unwrap().uid
+    }
+
+    async fn expunge(&self, uid: Uid) {
+        let deleted: Flags = [Flag::System(SystemFlag::Deleted)].into_iter().collect();
+        let status = self.service.status(&self.who, &name("INBOX")).await;
+        let inbox = status.unwrap().0.id;
+        let (service, who) = (&self.service, &self.who);
+        let (peer, uids) = (peer(), one(uid));
+        let stored = service.store_flags(&peer, who, inbox, &uids, FlagMode::Add, &deleted, None);
+        stored.await.unwrap();
+        service
+            .expunge(&peer, who, inbox, Some(&uids))
+            .await
+            .unwrap();
+    }
+
+    fn home(&self) -> (ShardId, engine_types::AccountId) {
+        let (shard, account, _) = self.service.position(&self.who).unwrap();
+        (shard, account)
+    }
+
+    fn verify(&self, feeder: &Feeder) -> Verdict {
+        let (shard, account) = self.home();
+        let entries = self.solo.entries();
+        let verdict = feeder.verify(entries.as_ref(), shard, account, 120);
+        verdict.unwrap().unwrap()
+    }
+
+    /// Waits until nothing needs to be scanned.
+    fn check(&self, feeder: &Feeder, messages: usize) {
+        for _ in 0..500 {
+            let verdict = self.verify(feeder);
+            assert_eq!(verdict.differences, Vec::<String>::new());
+            if verdict.scanned == 0 && verdict.messages == messages {
+                return;
+            }
+            sleep(Duration::from_millis(10));
+        }
+        panic!("the index does not get level: {:?}", self.verify(feeder));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_and_goes() {
+    let node = Node::new().await;
+    node.append("what was there before").await;
+    let feeder = node.feeder();
+    node.check(&feeder, 1);
+    let second = node.append("Übergrößen").await;
+    for number in 0..30 {
+        node.append(&format!("number {number}")).await;
+    }
+    node.check(&feeder, 32);
+    let archive = name("Archive");
+    let inbox = node.service.status(&node.who, &name("INBOX")).await;
+    let inbox = inbox.unwrap().0.id;
+    let (peer, uids) = (peer(), one(second));
+    let copied = node.service.copy(&peer, &node.who, inbox, &uids, &archive);
+    copied.await.unwrap();
+    // Still in the other mailbox.
+    node.expunge(second).await;
+    node.check(&feeder, 32);
+    // In none any more.
+    node.expunge(Uid(1)).await;
+    node.check(&feeder, 31);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_finds_what_came_and_went_meanwhile() {
+    let node = Node::new().await;
+    for number in 0..20 {
+        node.append(&format!("number {number}")).await;
+    }
+    let feeder = node.feeder();
+    node.check(&feeder, 20);
+    feeder.stop();
+    drop(feeder);
+    node.append("came while nobody looked").await;
+    node.expunge(Uid(3)).await;
+    // Shards tell one follower only: another node over the same rows.
+    let folder = node.folder.path().to_owned();
+    let indexes = Indexes::open(&folder, &node.solo.shards()).unwrap();
+    let feeder = Feeder::start(indexes, node.solo.entries()).unwrap();
+    node.check(&feeder, 20);
+}
+
+fn runs(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => found.extend(runs(&path)),
+            false if path.extension().is_some_and(|end| end == "run") => found.push(path),
+            false => {}
+        }
+    }
+    found
+}
+
+/// A byte of each file of the index in turn: the answers stay those of a scan, and the index gets whole again.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_named_answered_around_and_made_good() {
+    let node = Node::new().await;
+    for number in 0..20 {
+        node.append(&format!("number {number}")).await;
+    }
+    let feeder = node.feeder();
+    node.check(&feeder, 20);
+    feeder.stop();
+    drop(feeder);
+    let mut caught = 0;
+    for share in [0, 1, 2, 3, 5, 8, 13, 17, 18, 19] {
+        let files = runs(node.folder.path());
+        assert!(!files.is_empty(), "a stop flushes");
+        for path in files {
+            let mut octets = fs::read(&path).unwrap();
+            let at = (octets.len() - 1) * share / 19;
+            octets[at] ^= 0x55;
+            fs::write(&path, octets).unwrap();
+        }
+        let indexes = Indexes::open(node.folder.path(), &node.solo.shards()).unwrap();
+        let at_open = !indexes.damages().is_empty();
+        let feeder = Feeder::start(indexes.clone(), node.solo.entries()).unwrap();
+        // The first search may find it, and then the next one is whole.
+        assert_eq!(node.verify(&feeder).differences, Vec::<String>::new());
+        caught += usize::from(at_open || !indexes.damages().is_empty());
+        node.check(&feeder, 20);
+        feeder.stop();
+    }
+    assert!(caught > 0, "no damage was seen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn made_anew_while_mail_comes() {
+    let node = Node::new().await;
+    for number in 0..40 {
+        node.append(&format!("number {number}")).await;
+    }
+    let feeder = node.feeder();
+    node.check(&feeder, 40);
+    let (shard, _) = node.home();
+    assert!(feeder.rebuild(shard));
+    assert!(!feeder.rebuild(ShardId(99)));
+    for number in 40..60 {
+        node.append(&format!("number {number}")).await;
+    }
+    node.check(&feeder, 60);
+    feeder.stop();
+    let generations = fs::read_dir(node.folder.path().join(format!("shard-{:04}", shard.0)));
+    let names: Vec<String> = generations
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("gen-"))
+        .collect();
+    assert_eq!(names, ["gen-0002"], "the old one is gone");
+}
