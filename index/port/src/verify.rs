@@ -89,7 +89,7 @@ fn needle(number: usize, emails: &[EmailId], bodies: &Bodies<'_>) -> Option<Text
     let drawn = number.wrapping_mul(0x9e37_79b9).wrapping_add(number >> 3);
     let email = emails.get(drawn % emails.len().max(1))?;
     let text = folded(&bodies.content(*email)?);
-    let in_body = !text.body.is_empty() && number % 3 > 0;
+    let in_body = !text.body.is_empty() && !number.is_multiple_of(3);
     let from = if in_body { &text.body } else { &text.head };
     let chars: Vec<char> = from.chars().collect();
     let length = 1 + number % 32;

@@ -89,10 +89,9 @@ def main():
             # A node that is killed and one whose index is damaged answer as before.
             before = find(3, *mine, "TEXT", '"and"')
             files = os.path.join(folder, "node-3", "search", "*", "*", "*.run")
-            runs = until("node 3 has written its index", lambda: glob.glob(files))
+            runs = until("node 3 has written its index", lambda: [path for path in glob.glob(files) if os.path.getsize(path) > 100])
             pid = http(PORTS[3].http, "/health/replication")[1]["node"]["pid"]
             os.kill(pid, 9)
-            runs = [path for path in runs if os.path.getsize(path) > 100]
             for path in runs:
                 with open(path, "r+b") as file:
                     file.seek(os.path.getsize(path) // 2)
