@@ -9,6 +9,7 @@ mod authority;
 mod cli;
 mod client;
 mod clock;
+mod clocks_off;
 mod cluster;
 mod config;
 mod demo;

@@ -289,7 +289,11 @@ async fn start_raft(
         .collect();
     let mut ids: Vec<ShardId> = shards.keys().copied().collect();
     ids.sort();
-    raft_node::wake_together(me, raft_node::Timing::default().heartbeat);
+    raft_node::wake_together(
+        me,
+        raft_node::Timing::default().heartbeat,
+        SystemClock::wall(),
+    );
     let own = members.iter().find(|m| m.id == me);
     let own = own
         .context("cluster.members does not hold this node")?

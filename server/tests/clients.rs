@@ -62,3 +62,8 @@ fn a_rotten_journal_is_mended_from_the_other_nodes() {
 fn a_lost_larger_site_is_recovered_from_and_salvaged() {
     check("recover.py", &["4000"]);
 }
+
+#[test]
+fn search_is_exact_after_kills_damage_and_a_rebuild() {
+    check("search.py", &["25700"]);
+}

@@ -6,9 +6,11 @@
 
 mod clock;
 mod digest;
+mod follower;
 mod installing;
 mod keys;
 pub mod limits;
+mod open;
 mod overlay;
 mod part;
 mod pinned;
@@ -21,9 +23,11 @@ mod watchers;
 
 pub use clock::Clock;
 pub use digest::Digest;
+pub use follower::Follower;
+pub use open::{OpenError, read_position};
 pub use references::{Named, holds_body};
 pub use run::Stopped;
-pub use shard::{Follower, OpenError, Shard, read_position};
+pub use shard::Shard;
 pub use view::View;
 
 #[cfg(test)]

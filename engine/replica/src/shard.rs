@@ -7,9 +7,11 @@
 
 use crate::Clock;
 use crate::digest::{Digest, row_hash};
+use crate::follower::Follower;
 use crate::installing::{self, Begun};
-use crate::keys::{position_key, shard_range};
+use crate::keys::position_key;
 use crate::limits::{FLUSH_WAIT_MS_MAX, SESSION_BYTES_MAX, UNFLUSHED_BYTES_MAX};
+use crate::open::{OpenError, read_position};
 use crate::overlay::{Overlay, RowChange};
 use crate::pinned::Pinned;
 use crate::position::PositionRow;
@@ -17,7 +19,7 @@ use crate::run::{Run, Stopped};
 use crate::view::View;
 use crate::watchers::Watchers;
 use bytes::Bytes;
-use engine_domain::read::{self, MessageMoved};
+use engine_domain::read;
 use engine_events::Payload;
 use engine_events::limits::{EVENTS_PER_COMMAND_MAX, PAYLOAD_BYTES_MAX};
 use engine_store::{Batch, StoreError, ViewSnapshot, ViewStore};
@@ -28,7 +30,6 @@ use raft_api::{
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use thiserror::Error;
 use tokio::sync::watch;
 
 /// One per shard and node.
@@ -46,14 +47,6 @@ pub struct Shard {
     follower: OnceLock<Arc<dyn Follower>>,
 }
 
-/// Told what came into mailboxes and left them, after it is written and in the order of the log. It must not block: the
-/// fold waits.
-pub trait Follower: Send + Sync {
-    fn moved(&self, shard: ShardId, at: LogId, moved: Vec<MessageMoved>);
-    /// All rows were replaced by a snapshot's.
-    fn replaced(&self, shard: ShardId, at: LogId);
-}
-
 /// Nothing is applied while a snapshot is being installed, and after that failed.
 #[derive(Default)]
 struct State {
@@ -63,15 +56,6 @@ struct State {
     flushed: Option<LogIndex>,
     unflushed_bytes: u64,
     flushed_at: UnixMillis,
-}
-
-#[derive(Debug, Error)]
-pub enum OpenError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The views must be rebuilt.
-    #[error("the views of shard {shard} are damaged: {detail}")]
-    Damaged { shard: ShardId, detail: String },
 }
 
 impl Shard {
@@ -245,31 +229,6 @@ impl Shard {
             shard: self.id,
             detail: detail.to_string(),
         }
-    }
-}
-
-/// The position and digest that `store` holds for the shard, which need not be open; `None`: nothing is folded.
-pub fn read_position(
-    shard: ShardId,
-    store: &dyn ViewStore,
-) -> Result<Option<(LogId, u128)>, OpenError> {
-    let damaged = |detail: String| OpenError::Damaged { shard, detail };
-    if installing::is_marked(store, shard)? {
-        return Ok(None);
-    }
-    if let Some(row) = store.get(&position_key(shard))? {
-        let position = PositionRow::decode_row(&row);
-        return Ok(Some(position.map_err(|error| damaged(error.to_string()))?));
-    }
-    let (from, to) = shard_range(shard);
-    let mut empty = true;
-    store.scan(&from, &to, &mut |_, _| {
-        empty = false;
-        false
-    })?;
-    match empty {
-        true => Ok(None),
-        false => Err(damaged("rows without a position".to_owned())),
     }
 }
 

@@ -26,6 +26,7 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use api::acknowledged::*;
 pub use api::admin::*;
 pub use api::find::*;
 pub use api::mail::*;

@@ -8,7 +8,6 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::sleep;
 use std::time::Duration;
 use testkit::{Solo, solo_service_on};
 
@@ -94,15 +93,15 @@ impl Node {
         verdict.unwrap().unwrap()
     }
 
-    /// Waits until nothing needs to be scanned.
-    fn check(&self, feeder: &Feeder, messages: usize) {
+    /// Waits until nothing needs to be scanned: the feeder is a thread of its own, and tells nobody.
+    async fn check(&self, feeder: &Feeder, messages: usize) {
         for _ in 0..500 {
             let verdict = self.verify(feeder);
             assert_eq!(verdict.differences, Vec::<String>::new());
             if verdict.scanned == 0 && verdict.messages == messages {
                 return;
             }
-            sleep(Duration::from_millis(10));
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the index does not get level: {:?}", self.verify(feeder));
     }
@@ -113,12 +112,12 @@ async fn what_comes_and_goes() {
     let node = Node::new().await;
     node.append("what was there before").await;
     let feeder = node.feeder();
-    node.check(&feeder, 1);
+    node.check(&feeder, 1).await;
     let second = node.append("Übergrößen").await;
     for number in 0..30 {
         node.append(&format!("number {number}")).await;
     }
-    node.check(&feeder, 32);
+    node.check(&feeder, 32).await;
     let archive = name("Archive");
     let inbox = node.service.status(&node.who, &name("INBOX")).await;
     let inbox = inbox.unwrap().0.id;
@@ -127,10 +126,10 @@ async fn what_comes_and_goes() {
     copied.await.unwrap();
     // Still in the other mailbox.
     node.expunge(second).await;
-    node.check(&feeder, 32);
+    node.check(&feeder, 32).await;
     // In none any more.
     node.expunge(Uid(1)).await;
-    node.check(&feeder, 31);
+    node.check(&feeder, 31).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +139,7 @@ async fn a_start_finds_what_came_and_went_meanwhile() {
         node.append(&format!("number {number}")).await;
     }
     let feeder = node.feeder();
-    node.check(&feeder, 20);
+    node.check(&feeder, 20).await;
     feeder.stop();
     drop(feeder);
     node.append("came while nobody looked").await;
@@ -149,7 +148,7 @@ async fn a_start_finds_what_came_and_went_meanwhile() {
     let folder = node.folder.path().to_owned();
     let indexes = Indexes::open(&folder, &node.solo.shards()).unwrap();
     let feeder = Feeder::start(indexes, node.solo.entries()).unwrap();
-    node.check(&feeder, 20);
+    node.check(&feeder, 20).await;
 }
 
 fn runs(folder: &Path) -> Vec<PathBuf> {
@@ -173,7 +172,7 @@ async fn damage_is_named_answered_around_and_made_good() {
         node.append(&format!("number {number}")).await;
     }
     let feeder = node.feeder();
-    node.check(&feeder, 20);
+    node.check(&feeder, 20).await;
     feeder.stop();
     drop(feeder);
     let mut caught = 0;
@@ -192,7 +191,7 @@ async fn damage_is_named_answered_around_and_made_good() {
         // The first search may find it, and then the next one is whole.
         assert_eq!(node.verify(&feeder).differences, Vec::<String>::new());
         caught += usize::from(at_open || !indexes.damages().is_empty());
-        node.check(&feeder, 20);
+        node.check(&feeder, 20).await;
         feeder.stop();
     }
     assert!(caught > 0, "no damage was seen");
@@ -205,14 +204,14 @@ async fn made_anew_while_mail_comes() {
         node.append(&format!("number {number}")).await;
     }
     let feeder = node.feeder();
-    node.check(&feeder, 40);
+    node.check(&feeder, 40).await;
     let (shard, _) = node.home();
     assert!(feeder.rebuild(shard));
     assert!(!feeder.rebuild(ShardId(99)));
     for number in 40..60 {
         node.append(&format!("number {number}")).await;
     }
-    node.check(&feeder, 60);
+    node.check(&feeder, 60).await;
     feeder.stop();
     let generations = fs::read_dir(node.folder.path().join(format!("shard-{:04}", shard.0)));
     let names: Vec<String> = generations

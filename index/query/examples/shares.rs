@@ -122,7 +122,7 @@ fn build(
     let (store, _) = SearchStore::open(folder, Options::default())?;
     for (account, id) in messages {
         let message = corpus.message(id.0 as usize);
-        let text = index_feed::folded_text(&engine_message::facts(&message), &message);
+        let text = index_feed::folded_text(&engine_message::facts(&message), b"", &message);
         if store.add(account, id, text.clone()) == Err(AddError::Full) {
             store.flush(id.0)?;
             while store.merge()? {}

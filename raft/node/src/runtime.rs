@@ -53,9 +53,9 @@ impl Lines {
     }
 }
 
-/// For a process that is one node. The first call counts; `every` is the heartbeat interval.
-pub fn wake_together(node: NodeId, every: Duration) {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+/// For a process that is one node. The first call counts; `every` is the heartbeat interval, `wall` the time of day.
+pub fn wake_together(node: NodeId, every: Duration, wall: SystemTime) {
+    let wall = wall.duration_since(UNIX_EPOCH);
     let lines = || Lines::new(node, every, Instant::now(), wall.unwrap_or_default());
     let _ = LINES.get_or_init(lines);
 }

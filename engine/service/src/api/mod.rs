@@ -1,4 +1,5 @@
 //! The door's two halves, and what they refuse.
+pub mod acknowledged;
 pub mod admin;
 pub mod find;
 pub mod mail;
