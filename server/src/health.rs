@@ -319,6 +319,7 @@ fn merge(shard: &mut ShardHealth, own: u64, others: &[(u64, Vec<ShardHealth>)]) 
             compared.extend(same.map(|v| v.digest.value == shard.digest.value));
             view.and_then(|v| v.replicas.iter().find(|r| r.node == replica.node).cloned())
         };
+        replica.indexed = view.as_ref().and_then(|row| row.indexed);
         replica.applied = view.and_then(|row| row.applied);
         let lag = shard.committed.zip(replica.applied);
         replica.lag_events = lag.map(|(committed, applied)| committed.saturating_sub(applied));

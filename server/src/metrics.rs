@@ -25,6 +25,22 @@ pub fn text(health: &NodeHealth) -> String {
             let _ = writeln!(out, "gotthard_shard_visible{{shard=\"{shard}\"}} {visible}");
         }
     }
+    let _ = writeln!(
+        out,
+        "# HELP gotthard_search_lag_entries Entries of the log whose messages this node's search index may lack; they are scanned.\n# TYPE gotthard_search_lag_entries gauge"
+    );
+    for (shard, applied) in &health.shards {
+        if *shard == raft_api::ShardId::CONTROL {
+            continue;
+        }
+        let applied = applied.digest().position.map_or(0, |at| at.index.0);
+        let indexed = health.indexes.indexed(*shard).map_or(0, |at| at.0);
+        let lag = applied.saturating_sub(indexed);
+        let _ = writeln!(
+            out,
+            "gotthard_search_lag_entries{{shard=\"{shard}\"}} {lag}"
+        );
+    }
     out
 }
 

@@ -122,6 +122,10 @@ impl Mail for Service {
         self.append_one(peer, who, request).await
     }
 
+    fn now(&self) -> UnixMillis {
+        Service::now(self)
+    }
+
     fn message_bytes_max(&self) -> u64 {
         // What the chunks of one body can hold is above every sensible configuration, but it is a bound.
         let held = ev::limits::CHUNKS_PER_BODY_MAX * ev::limits::BODY_CHUNK_BYTES;

@@ -246,6 +246,8 @@ pub trait Mail: Send + Sync + 'static {
         who: &Principal,
         request: AppendRequest,
     ) -> Result<AppendedTo, Refusal>;
+    /// This node's clock.
+    fn now(&self) -> UnixMillis;
     /// The largest message that is taken, in octets.
     fn message_bytes_max(&self) -> u64;
 

@@ -6,7 +6,7 @@ use crate::state::{Phase, Session};
 
 const ALWAYS: &str = "IMAP4rev1 LITERAL+ ID ENABLE";
 const LOGGED_IN: &str = "NAMESPACE IDLE UNSELECT UIDPLUS MOVE CONDSTORE CHILDREN SPECIAL-USE \
-     CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE";
+     CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE WITHIN SAVEDATE";
 
 pub fn list(session: &Session) -> String {
     if !matches!(session.phase, Phase::NotAuthenticated) {

@@ -178,6 +178,7 @@ fn show_item(item: &Item, row: &MessageRow, content: Option<&Content>, out: &mut
             let date = show_date_time(row.internal_date, row.internal_date_zone);
             format!("INTERNALDATE \"{date}\"")
         }
+        Item::SaveDate => format!("SAVEDATE \"{}\"", show_date_time(row.saved_at, 0)),
         Item::Envelope => {
             out.extend_from_slice(b"ENVELOPE ");
             match facts {

@@ -12,7 +12,7 @@ use crate::wire::cursor::Malformed;
 use crate::wire::date::day_in_zone;
 use crate::wire::search::{Key, When, parse};
 use engine_service::{Content, MessageRow, Refusal, TextQuery};
-use engine_types::{Flag, MailboxId, ModSeq, Uid, UidSet};
+use engine_types::{Flag, MailboxId, ModSeq, Uid, UidSet, UnixMillis};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
@@ -25,6 +25,9 @@ enum Test {
     Flag(Flag),
     Uids(UidSet),
     Arrived(When, i64),
+    Saved(When, i64),
+    /// INTERNALDATE is at most this.
+    Upto(u64),
     Sent(When, i64),
     Larger(u64),
     Smaller(u64),
@@ -46,9 +49,10 @@ pub async fn run(session: &mut Session, args: Args<'_>) -> Result<Ending, Fail> 
     }
     // RFC 7162 §3.1: an enabling command.
     session.condstore |= request.mod_seq;
+    let now = session.mail.now();
     let selected = session.selected()?;
     let (mailbox, uids) = (selected.mailbox, selected.uids.clone());
-    let test = together(resolve(request.key, selected)?);
+    let test = together(resolve(request.key, selected, now)?);
     let mut found = Vec::new();
     let mut highest = ModSeq(0);
     let (test, uids) = match texts(&test) {
@@ -241,26 +245,35 @@ fn has_found(test: &Test) -> bool {
     }
 }
 
-fn resolve(key: Key, selected: &Selected) -> Result<Test, Malformed> {
+fn seconds_ago(now: UnixMillis, seconds: u64) -> u64 {
+    now.0.saturating_sub(seconds.saturating_mul(1_000))
+}
+
+fn resolve(key: Key, selected: &Selected, now: UnixMillis) -> Result<Test, Malformed> {
     let uids = &selected.uids;
     Ok(match key {
         Key::All => Test::And(Vec::new()),
         Key::And(keys) => {
-            let tests: Result<Vec<Test>, Malformed> =
-                keys.into_iter().map(|key| resolve(key, selected)).collect();
+            let tests: Result<Vec<Test>, Malformed> = keys
+                .into_iter()
+                .map(|key| resolve(key, selected, now))
+                .collect();
             let mut tests = tests?;
             // What needs no content first.
             tests.sort_by_key(reads_content);
             Test::And(tests)
         }
         Key::Or(both) => {
-            let (one, other) = (resolve(both.0, selected)?, resolve(both.1, selected)?);
+            let (one, other) = (
+                resolve(both.0, selected, now)?,
+                resolve(both.1, selected, now)?,
+            );
             Test::Or(Box::new(match reads_content(&one) {
                 true => (other, one),
                 false => (one, other),
             }))
         }
-        Key::Not(key) => Test::Not(Box::new(resolve(*key, selected)?)),
+        Key::Not(key) => Test::Not(Box::new(resolve(*key, selected, now)?)),
         Key::Flag(flag) => Test::Flag(flag),
         // An empty mailbox has no numbers, and still `SEARCH 1:*` is what clients send.
         Key::Numbers(_) if uids.is_empty() => Test::Uids(UidSet::new()),
@@ -270,6 +283,10 @@ fn resolve(key: Key, selected: &Selected) -> Result<Test, Malformed> {
         ),
         Key::Uids(set) => Test::Uids(set.by_uid(uids)),
         Key::Arrived(when, day) => Test::Arrived(when, day),
+        Key::Saved(when, day) => Test::Saved(when, day),
+        Key::Older(seconds) => Test::Upto(seconds_ago(now, seconds)),
+        // RFC 5032 §3: a message of just that age is older and not younger.
+        Key::Younger(seconds) => Test::Not(Box::new(Test::Upto(seconds_ago(now, seconds)))),
         Key::Sent(when, day) => Test::Sent(when, day),
         Key::Larger(size) => Test::Larger(size),
         Key::Smaller(size) => Test::Smaller(size),
@@ -347,6 +364,8 @@ fn decide(test: &Test, row: &MessageRow, content: Option<&Content>) -> Option<bo
             day_in_zone(row.internal_date, row.internal_date_zone),
             *day,
         ),
+        Test::Saved(when, day) => is_on(*when, day_in_zone(row.saved_at, 0), *day),
+        Test::Upto(at) => row.internal_date.0 <= *at,
         Test::Larger(size) => row.size > *size,
         Test::Smaller(size) => row.size < *size,
         Test::ModSeq(mod_seq) => row.mod_seq >= *mod_seq,

@@ -12,6 +12,8 @@ pub enum Item {
     Uid,
     Flags,
     InternalDate,
+    /// RFC 8514 §4.2.
+    SaveDate,
     Size,
     Envelope,
     /// BODY without brackets.
@@ -92,6 +94,7 @@ fn item(cursor: &mut Cursor<'_>, items: &mut Vec<Item>) -> Result<(), Malformed>
         ("UID", Item::Uid),
         ("FLAGS", Item::Flags),
         ("INTERNALDATE", Item::InternalDate),
+        ("SAVEDATE", Item::SaveDate),
         ("RFC822.SIZE", Item::Size),
         ("ENVELOPE", Item::Envelope),
         ("BODYSTRUCTURE", Item::BodyStructure),

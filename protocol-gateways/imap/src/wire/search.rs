@@ -21,6 +21,12 @@ pub enum Key {
     Uids(SequenceSet),
     /// INTERNALDATE's day, as days since 1970.
     Arrived(When, i64),
+    /// The day on which it came into this mailbox (RFC 8514).
+    Saved(When, i64),
+    /// INTERNALDATE lies further back than so many seconds (RFC 5032).
+    Older(u64),
+    /// It does not.
+    Younger(u64),
     /// The Date field's day.
     Sent(When, i64),
     Larger(u64),
@@ -139,9 +145,9 @@ impl Parser {
     /// Keys that take arguments.
     fn with_argument(&self, name: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
         let when = match name {
-            "BEFORE" | "SENTBEFORE" => Some(When::Before),
-            "ON" | "SENTON" => Some(When::On),
-            "SINCE" | "SENTSINCE" => Some(When::Since),
+            "BEFORE" | "SENTBEFORE" | "SAVEDBEFORE" => Some(When::Before),
+            "ON" | "SENTON" | "SAVEDON" => Some(When::On),
+            "SINCE" | "SENTSINCE" | "SAVEDSINCE" => Some(When::Since),
             _ => None,
         };
         let known = matches!(
@@ -151,6 +157,8 @@ impl Parser {
                 | "UID"
                 | "LARGER"
                 | "SMALLER"
+                | "OLDER"
+                | "YOUNGER"
                 | "HEADER"
                 | "BODY"
                 | "TEXT"
@@ -167,9 +175,10 @@ impl Parser {
         if let Some(when) = when {
             let text = cursor.utf8()?;
             let day = parse_date(&text).ok_or(Malformed("this is not a date"))?;
-            return Ok(match name.starts_with("SENT") {
-                true => Key::Sent(when, day),
-                false => Key::Arrived(when, day),
+            return Ok(match name.get(..4) {
+                Some("SENT") => Key::Sent(when, day),
+                Some("SAVE") => Key::Saved(when, day),
+                _ => Key::Arrived(when, day),
             });
         }
         Ok(match name {
@@ -178,6 +187,8 @@ impl Parser {
             "UID" => Key::Uids(SequenceSet::parse(cursor)?),
             "LARGER" => Key::Larger(cursor.number()?),
             "SMALLER" => Key::Smaller(cursor.number()?),
+            "OLDER" => Key::Older(interval(cursor)?),
+            "YOUNGER" => Key::Younger(interval(cursor)?),
             "HEADER" => {
                 let name = cursor.utf8()?;
                 cursor.space()?;
@@ -210,7 +221,8 @@ fn flag_key(name: &str) -> Option<Key> {
     let is = |flag| Key::Flag(Flag::System(flag));
     let not = |key| Key::Not(Box::new(key));
     Some(match name {
-        "ALL" | "OLD" => Key::All,
+        // RFC 8514 §4.3: every mailbox here knows when a message came into it.
+        "ALL" | "OLD" | "SAVEDATESUPPORTED" => Key::All,
         "NEW" | "RECENT" => not(Key::All),
         "ANSWERED" => is(SystemFlag::Answered),
         "DELETED" => is(SystemFlag::Deleted),
@@ -224,6 +236,14 @@ fn flag_key(name: &str) -> Option<Key> {
         "UNSEEN" => not(is(SystemFlag::Seen)),
         _ => return None,
     })
+}
+
+/// Seconds, at least one (RFC 5032 §4).
+fn interval(cursor: &mut Cursor<'_>) -> Result<u64, Malformed> {
+    match cursor.number()? {
+        0 => Err(Malformed("an interval has at least one second")),
+        seconds => Ok(seconds),
+    }
 }
 
 fn keyword(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
@@ -277,6 +297,9 @@ mod tests {
         );
         check("SENTON 1-Jan-1970", "Sent(On, 0)");
         check("BEFORE \" 2-Jan-1970\"", "Arrived(Before, 1)");
+        check("SAVEDSINCE 3-Jan-1970", "Saved(Since, 2)");
+        check("OLDER 60 YOUNGER 3600", "And([Older(60), Younger(3600)])");
+        check("YOUNGER 0", "an interval has at least one second");
         check(
             "FROM \"x y\"",
             "Text(Header { name: \"FROM\", value: \"x y\" })",

@@ -92,6 +92,9 @@ impl Mail for StandIn {
             .collect()
     }
 
+    fn now(&self) -> UnixMillis {
+        UnixMillis(0)
+    }
     fn message_bytes_max(&self) -> u64 {
         MESSAGE_BYTES_MAX
     }
