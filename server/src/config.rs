@@ -25,6 +25,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     #[serde(default)]
     pub log: LogConfig,
+    #[serde(default)]
+    pub search: crate::search::SearchConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -3,14 +3,45 @@
 use crate::cli::{Index, IndexAction, Search};
 use crate::client::{Client, encode};
 use crate::print::say;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
+use engine_replica::Shard;
 use engine_service::{Administration, Service};
 use gateway_http::{IndexSource, IndexVerdict, IndexView};
 use index_port::{Feeder, Indexes};
 use raft_api::{Entries, ShardId};
+use serde::Deserialize;
 use serde_json::Value;
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SearchConfig {
+    /// False: this node keeps no search index, and a search here reads and looks through each message.
+    pub index: bool,
+}
+
+impl Default for SearchConfig {
+    fn default() -> SearchConfig {
+        SearchConfig { index: true }
+    }
+}
+
+/// The index of the shards that this node holds, and what keeps it level with them.
+pub fn open(
+    config: &SearchConfig,
+    data: &Path,
+    shards: &HashMap<ShardId, Arc<Shard>>,
+    entries: &Arc<dyn Entries>,
+) -> Result<(Arc<Indexes>, Arc<Feeder>)> {
+    let none = HashMap::new();
+    let shards = if config.index { shards } else { &none };
+    let indexes = Indexes::open(&data.join("search"), shards).context("the search index")?;
+    let feeder = Feeder::start(indexes.clone(), entries.clone()).context("the search index")?;
+    Ok((indexes, Arc::new(feeder)))
+}
 
 pub struct NodeIndex {
     pub service: Arc<Service>,

@@ -9,7 +9,7 @@ use crate::joining;
 use crate::listen::{bind, open_mail, peer_tls};
 use crate::membership::NodeMembership;
 use crate::outcomes::{OutcomeLog, Recorder, Retention, may_be_an_outcome};
-use crate::search::NodeIndex;
+use crate::search::{self, NodeIndex};
 use crate::trace::NodeTrace;
 use anyhow::{Context, Result, anyhow};
 use engine_replica::{Clock, Shard};
@@ -18,7 +18,6 @@ use engine_service::{Parts, Service};
 use engine_store::{RocksStore, ViewStore};
 use gateway_http::{AdminParts, Node as NodeLabel};
 use gateway_session::Sessions;
-use index_port::{Feeder, Indexes};
 use raft_api::{Entries, Group, NodeId, NodeInfo, ShardId, SiteName, StateMachine};
 use raft_log::{Identity, Journal, Options, RealDisk};
 use raft_transport::PeersConfig;
@@ -95,9 +94,7 @@ async fn serve(config: Config, outcomes: OutcomeLog) -> Result<()> {
         .filter_map(|id| Some((*id, node.group(*id)?)))
         .collect();
     let entries = Arc::new(journal.clone()) as Arc<dyn Entries>;
-    let indexes = Indexes::open(&data.join("search"), &shards).context("the search index")?;
-    let feeder = Feeder::start(indexes.clone(), entries.clone()).context("the search index")?;
-    let feeder = Arc::new(feeder);
+    let (indexes, feeder) = search::open(&config.search, &data, &shards, &entries)?;
     let sessions = Sessions::new(u64::from_be_bytes(random()?));
     let service = Service::new(Parts {
         groups: groups.clone(),

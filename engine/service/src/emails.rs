@@ -5,7 +5,7 @@
 use crate::limits::EMAILS_KEPT_MAX;
 use engine_domain::read::{self, MailboxRow};
 use engine_domain::{Rows, RowsError};
-use engine_types::{AccountId, EmailId, MailboxId, ModSeq, Uid, UidSet};
+use engine_types::{AccountId, EmailId, MailboxId, ModSeq, Uid};
 use parking_lot::Mutex;
 use raft_api::ShardId;
 use std::collections::HashMap;
@@ -46,10 +46,9 @@ impl Emails {
             account,
             mailbox,
         } = which;
-        let all = UidSet::all();
-        for (uid, row) in read::messages(rows, shard.0, account, mailbox, &all, usize::MAX)? {
+        for (uid, id) in read::emails(rows, shard.0, account, mailbox)? {
             emails.uids.push(uid);
-            emails.ids.push(row.email);
+            emails.ids.push(id);
         }
         Ok(emails)
     }

@@ -2,9 +2,11 @@
 
 use crate::feeder::Feeder;
 use crate::finder::{Scanner, folded};
+use crate::level::live;
 use crate::limits::VERIFIED_MESSAGES_MAX;
 use engine_domain::RowsError;
 use engine_domain::read::each_of_account;
+use engine_replica::View;
 use engine_service::{BodyHandle, Content, Contents, Finder, TextQuery, read_body};
 use engine_types::{AccountId, EmailId};
 use raft_api::{Entries, ShardId};
@@ -43,17 +45,12 @@ impl Feeder {
         queries: usize,
     ) -> Option<Result<Verdict, RowsError>> {
         let index = self.indexes.by_shard.get(&shard)?;
-        let mut handles = BTreeMap::new();
         let view = index.shard.view();
-        let read = each_of_account(&view, shard.0, account, &mut |row| {
-            handles.insert(row.email, BodyHandle::of(shard, &row));
-            true
-        });
-        if let Err(error) = read {
-            return Some(Err(error));
-        }
-        let step = handles.len().div_ceil(VERIFIED_MESSAGES_MAX).max(1);
-        let emails: Vec<EmailId> = handles.keys().copied().step_by(step).collect();
+        let handles = match some_handles(&view, shard, account) {
+            Ok(handles) => handles,
+            Err(error) => return Some(Err(error)),
+        };
+        let emails: Vec<EmailId> = handles.keys().copied().collect();
         let bodies = Bodies {
             entries,
             handles: &handles,
@@ -82,6 +79,25 @@ impl Feeder {
         }
         Some(Ok(verdict))
     }
+}
+
+/// Of at most `VERIFIED_MESSAGES_MAX` messages, evenly spread.
+fn some_handles(
+    view: &View,
+    shard: ShardId,
+    account: AccountId,
+) -> Result<BTreeMap<EmailId, BodyHandle>, RowsError> {
+    let all = live(view, shard, account)?;
+    let step = all.len().div_ceil(VERIFIED_MESSAGES_MAX).max(1);
+    let some: Vec<EmailId> = all.into_iter().step_by(step).collect();
+    let mut handles = BTreeMap::new();
+    each_of_account(view, shard.0, account, &mut |row| {
+        if some.binary_search(&row.email).is_ok() {
+            handles.insert(row.email, BodyHandle::of(shard, &row));
+        }
+        true
+    })?;
+    Ok(handles)
 }
 
 /// A piece of a message, the same at each check.

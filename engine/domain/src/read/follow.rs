@@ -1,9 +1,9 @@
 //! Messages for whoever follows them beside the rows: search.
 
-use super::mail::{MessageRow, message_row, scope};
+use super::mail::{MessageRow, each_message, message_row, scope};
 use crate::keys::{self, TAGGED_LEN, tag};
 use crate::rows::{self, Rows, RowsError};
-use engine_types::{AccountId, EmailId};
+use engine_types::{AccountId, EmailId, MailboxId, Uid, UidSet};
 
 /// What a changed row means for whoever follows messages beside the rows (search): one came into a mailbox, or left one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,28 @@ pub fn next_account(
         found = Some(AccountId(keys::u64_at(key, 4)));
         false
     })?;
+    Ok(found)
+}
+
+/// Which message of the account each UID of a mailbox is, ascending by UID.
+pub fn emails(
+    rows: &dyn Rows,
+    shard: u32,
+    account: AccountId,
+    mailbox: MailboxId,
+) -> Result<Vec<(Uid, EmailId)>, RowsError> {
+    let mut found = Vec::new();
+    let all = UidSet::all();
+    each_message(
+        rows,
+        scope(shard, account),
+        mailbox.0,
+        &all,
+        &mut |uid, record| {
+            found.push((Uid(uid), EmailId(record.email)));
+            true
+        },
+    )?;
     Ok(found)
 }
 
