@@ -20,7 +20,7 @@ pub const TEXT_CACHE_BYTES: usize = 16 << 20;
 /// Damaged runs that are left out one after another while a shard is gone through.
 pub const DAMAGES_MAX: usize = 64;
 /// Of the threads that index, as nice(1) has it.
-pub const NICENESS: i32 = 10;
+pub const NICENESS: i32 = 19;
 /// Accounts whose newest message is remembered, 16 octets each.
 pub const NEWEST_MAX: usize = 100_000;
 /// Memory of searches is given back after so long without work.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use engine_service::*;
 use engine_types::{
     AccountId, Flags, MailboxId, MailboxName, ModSeq, SpecialUse, Uid, UidSet, UidValidity,
+    UnixMillis,
 };
 use std::sync::Mutex;
 use tokio::sync::watch;
