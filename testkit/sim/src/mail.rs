@@ -13,10 +13,14 @@ pub fn marker_in(message: &[u8]) -> Option<u64> {
         .ok()
 }
 
-/// Some are longer than a page of the disk, and hardly shrink: their frames can be torn.
+/// Some are longer than several pages of the disk, and hardly shrink: their frames can be torn.
 pub fn message(marker: u64) -> String {
     let mut chance = Chance(marker);
-    let lines = chance.below(120) * u64::from(chance.coin());
+    let lines = match chance.below(8) {
+        0..4 => 0,
+        4..6 => chance.below(120),
+        _ => chance.below(900),
+    };
     let mut message = format!("Subject: {marker}\r\n\r\n");
     for _ in 0..lines {
         message += &format!("{:016x}{:016x}\r\n", chance.draw(), chance.draw());
