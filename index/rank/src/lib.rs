@@ -10,6 +10,7 @@ mod facets;
 mod language;
 pub mod limits;
 mod look;
+mod postings;
 mod query;
 mod rank;
 mod score;

@@ -1,8 +1,8 @@
 //! Search over text: the door's question, and the port behind which whoever wires the node puts an index.
 
-use crate::{BodyHandle, Content};
+use crate::{BodyHandle, Content, MessageRow};
 use engine_domain::read;
-use engine_types::{AccountId, EmailId};
+use engine_types::{AccountId, EmailId, MailboxName};
 use raft_api::ShardId;
 use std::ops::Range;
 
@@ -87,6 +87,26 @@ pub struct RankedEmails {
     /// As in `Found`.
     pub scanned: usize,
     pub unread: usize,
+}
+
+/// A message that was found by rank. One that is in several mailboxes is told once, in INBOX if it is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankedMessage {
+    pub mailbox: MailboxName,
+    pub row: MessageRow,
+    pub score: f64,
+    pub snippet: Snippet,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ranking {
+    /// The best first.
+    pub best: Vec<RankedMessage>,
+    /// All that were found.
+    pub count: usize,
+    pub facets: Vec<Facet>,
+    /// Of how many of the best the facets were counted.
+    pub faceted: usize,
 }
 
 /// A bound of the query is broken; the text says which.

@@ -1,6 +1,6 @@
 //! What IMAP, LMTP, SMTP and HTTP ask for mail.
 
-use super::find::{Facet, RankedQuery, Snippet, TextQuery};
+use super::find::{RankedQuery, Ranking, TextQuery};
 use super::message_bytes::MessageBytes;
 use super::refusal::Refusal;
 use async_trait::async_trait;
@@ -107,26 +107,6 @@ pub struct MessageRow {
     pub saved_at: UnixMillis,
     /// Opaque: where its content lives.
     pub body: BodyHandle,
-}
-
-/// A message that was found by rank. One that is in several mailboxes is told once, in INBOX if it is there.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RankedMessage {
-    pub mailbox: MailboxName,
-    pub row: MessageRow,
-    pub score: f64,
-    pub snippet: Snippet,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ranking {
-    /// The best first.
-    pub best: Vec<RankedMessage>,
-    /// All that were found.
-    pub count: usize,
-    pub facets: Vec<Facet>,
-    /// Of how many of the best the facets were counted.
-    pub faceted: usize,
 }
 
 /// Names a message's content; only the service opens it.
