@@ -95,6 +95,26 @@ pub(crate) fn bare(decomposed: &str) -> String {
 mod tests {
     use super::*;
     use index_text::fold;
+    use proptest::prelude::*;
+
+    const ALL: [&str; 16] = [
+        "da", "nl", "en", "fi", "fr", "de", "el", "hu", "it", "nb", "pt", "ro", "ru", "es", "sv",
+        "tr",
+    ];
+
+    proptest! {
+        /// Words come from mail, so from anybody.
+        #[test]
+        fn any_word_has_a_stem(
+            any in "\\PC{0,12}", latin in "[a-zäöüßéèàçñåøıİşğ']{0,40}", other in "[а-яёα-ωάς]{0,40}", start in "[a-z]{0,3}",
+        ) {
+            for word in [any.clone(), latin.clone(), other.clone(), start + &latin + &other + &any] {
+                for code in ALL {
+                    Language::of_code(code).unwrap().stem(&fold(&word));
+                }
+            }
+        }
+    }
 
     #[test]
     fn inflections_have_one_stem() {
