@@ -113,6 +113,13 @@ pub fn run(args: &Search) -> Result<()> {
         encode(&args.key),
         args.limit
     );
+    if args.ranked {
+        path += &format!(
+            "&mode=ranked&languages={}&facets={}",
+            encode(&args.languages),
+            args.facets
+        );
+    }
     if let Some(mailbox) = &args.mailbox {
         path += &format!("&mailbox={}", encode(mailbox));
     }
@@ -128,7 +135,21 @@ pub fn run(args: &Search) -> Result<()> {
             text(row, "from"),
             text(row, "subject"),
         );
-        say!("{mailbox} {} {from} {subject}", row["uid"]);
+        match row["score"].as_f64() {
+            Some(score) => say!("{score:.2} {mailbox} {} {from} {subject}", row["uid"]),
+            None => say!("{mailbox} {} {from} {subject}", row["uid"]),
+        }
+        if let Some(snippet) = row["snippet"]["text"].as_str() {
+            say!(
+                "    {}",
+                highlighted(snippet, &row["snippet"]["highlights"])
+            );
+        }
+    }
+    for (kind, values) in found["facets"].as_object().into_iter().flatten() {
+        for value in values.as_array().into_iter().flatten() {
+            say!("{kind} {}: {}", text(value, "value"), value["messages"]);
+        }
     }
     say!(
         "{} found, complete to {} of the log",
@@ -136,6 +157,20 @@ pub fn run(args: &Search) -> Result<()> {
         text(&found, "position")
     );
     Ok(())
+}
+
+/// Words that were found, between asterisks.
+fn highlighted(text: &str, marks: &Value) -> String {
+    let mut shown = text.to_owned();
+    for mark in marks.as_array().into_iter().flatten().rev() {
+        for at in [&mark[1], &mark[0]] {
+            let at = at.as_u64().and_then(|at| usize::try_from(at).ok());
+            if let Some(at) = at.filter(|at| shown.is_char_boundary(*at)) {
+                shown.insert(at, '*');
+            }
+        }
+    }
+    shown
 }
 
 pub fn run_index(args: &Index) -> Result<()> {

@@ -26,6 +26,11 @@ pub(crate) fn rfc5322(at: UnixMillis) -> String {
     )
 }
 
+/// In UTC.
+pub(crate) fn year(at: UnixMillis) -> u64 {
+    civil(at.0.min(LAST_MS) / DAY_MS).0
+}
+
 /// Days since 1970-01-01 → (year, month from 0, day from 1) in the Gregorian calendar.
 fn civil(days: u64) -> (u64, usize, u64) {
     let leap = |year: u64| {

@@ -17,6 +17,7 @@ mod login;
 mod mail;
 mod outcome;
 mod password;
+mod rank;
 mod rehash;
 mod rows;
 mod service;

@@ -6,8 +6,8 @@ use crate::service::{Home, rows_failed};
 use crate::{
     AppendRequest, AppendedTo, BodyHandle, Changes, Content, CopiedTo, Delivered, Delivery,
     Expunged, FlagMode, Freshness, LoginError, Mail, MailboxEntry, MailboxStatus, MessageRow,
-    Opened, Peer, Principal, Receipt, Recipient, RecipientError, Refusal, Service, Stored,
-    TextQuery, body,
+    Opened, Peer, Principal, RankedQuery, Ranking, Receipt, Recipient, RecipientError, Refusal,
+    Service, Stored, TextQuery, body,
 };
 use async_trait::async_trait;
 use engine_domain::{log_time, read};
@@ -278,6 +278,15 @@ impl Mail for Service {
         uids: Vec<Uid>,
     ) -> Result<Vec<Uid>, Refusal> {
         self.find_in_mailbox(who, mailbox, query, uids).await
+    }
+
+    async fn rank(
+        &self,
+        who: &Principal,
+        mailbox: Option<MailboxId>,
+        query: RankedQuery,
+    ) -> Result<Ranking, Refusal> {
+        self.rank_in_account(who, mailbox, query).await
     }
 
     fn watch(&self, who: &Principal) -> watch::Receiver<ModSeq> {

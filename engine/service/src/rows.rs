@@ -27,7 +27,7 @@ fn status(row: MailboxRow) -> MailboxStatus {
     }
 }
 
-fn message(shard: u32, uid: Uid, row: read::MessageRow) -> MessageRow {
+pub(crate) fn message(shard: u32, uid: Uid, row: read::MessageRow) -> MessageRow {
     MessageRow {
         uid,
         email: row.email,

@@ -12,4 +12,4 @@ pub mod limits;
 mod message;
 mod transfer;
 
-pub use message::{Kind, Part, folded_text};
+pub use message::{Kind, Part, body_text, folded_text};

@@ -49,6 +49,60 @@ pub struct Part<'a> {
     pub children: Vec<Part<'a>>,
 }
 
+/// Takes what BODY finds, decoded.
+trait BodyText {
+    fn text(&mut self, text: &str);
+    /// Of an attached message's header.
+    fn field(&mut self, name: &str, value: &str);
+    /// Nothing more is taken.
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+impl BodyText for FoldedTextBuilder {
+    fn text(&mut self, text: &str) {
+        self.body(text);
+    }
+
+    fn field(&mut self, name: &str, value: &str) {
+        self.attached_field(name, value);
+    }
+}
+
+/// As a reader sees it.
+struct Shown {
+    text: String,
+    bytes_max: usize,
+}
+
+impl BodyText for Shown {
+    fn text(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.text.push_str(text);
+            self.text.push('\n');
+        }
+    }
+
+    fn field(&mut self, name: &str, value: &str) {
+        self.text(&format!("{name}: {value}"));
+    }
+
+    fn is_full(&self) -> bool {
+        self.text.len() >= self.bytes_max
+    }
+}
+
+/// What BODY finds, decoded and not folded; the parts behind those that make `bytes_max` octets are left out.
+pub fn body_text(root: &Part<'_>, bytes_max: usize) -> String {
+    let mut out = Shown {
+        text: String::new(),
+        bytes_max,
+    };
+    body(root, 0, &mut out);
+    out.text
+}
+
 pub fn folded_text(root: &Part<'_>) -> FoldedText {
     let mut out = FoldedTextBuilder::new();
     for field in fields(root.header) {
@@ -77,20 +131,20 @@ fn part_fields(parent: &Part<'_>, part: &Part<'_>, depth: usize, out: &mut Folde
         .for_each(|child| part_fields(part, child, depth + 1, out));
 }
 
-fn body(part: &Part<'_>, depth: usize, out: &mut FoldedTextBuilder) {
-    if depth > DEPTH_MAX {
+fn body(part: &Part<'_>, depth: usize, out: &mut impl BodyText) {
+    if depth > DEPTH_MAX || out.is_full() {
         return;
     }
     for name in file_names(&part.params, &part.disposition) {
-        out.body(&name);
+        out.text(&name);
     }
     match part.kind {
-        Kind::Text => out.body(&text_of(part)),
-        Kind::Html => out.body(&shown_text(&text_of(part))),
+        Kind::Text => out.text(&text_of(part)),
+        Kind::Html => out.text(&shown_text(&text_of(part))),
         Kind::Message => {
             for child in &part.children {
                 for field in fields(child.header) {
-                    out.attached_field(&field.name, &decoded(field.value));
+                    out.field(&field.name, &decoded(field.value));
                 }
                 body(child, depth + 1, out);
             }

@@ -6,4 +6,4 @@
 
 mod message;
 
-pub use message::folded_text;
+pub use message::{body_text, folded_text};

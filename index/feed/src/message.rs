@@ -16,6 +16,14 @@ pub fn folded_text(facts: &Facts, trace: &[u8], octets: &[u8]) -> FoldedText {
     })
 }
 
+/// What a reader sees of the body, decoded and not folded: some `bytes_max` octets of it.
+pub fn body_text(facts: &Facts, octets: &[u8], bytes_max: usize) -> String {
+    let root = facts.body.as_ref();
+    root.map_or_else(String::new, |root| {
+        index_extract::body_text(&part(root, octets), bytes_max)
+    })
+}
+
 fn part<'a>(facts: &'a BodyPart, octets: &'a [u8]) -> Part<'a> {
     let disposition = facts.disposition.as_ref();
     Part {
@@ -77,6 +85,10 @@ mod tests {
         );
         assert!(text.head.contains("CONTENT-TRANSFER-ENCODING: BASE64\n"));
         assert_eq!(text.body, "U\u{308}BER\nSUBJECT: IN\nTEXT\nA B.PDF\n");
+        let shown = body_text(&engine_message::facts(message), message, 1_000);
+        assert_eq!(shown, "über\nSubject: in\ntext\na b.pdf\n");
+        let first = body_text(&engine_message::facts(message), message, 1);
+        assert_eq!(first, "über\n");
     }
 
     #[test]

@@ -27,3 +27,5 @@ pub const NEWEST_MAX: usize = 100_000;
 pub const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// Messages that one check by scan reads.
 pub const VERIFIED_MESSAGES_MAX: usize = 5_000;
+/// Of so many of the best messages labels are counted: each is read for that.
+pub const FACETED_MAX: usize = 500;

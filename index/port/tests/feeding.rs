@@ -1,6 +1,9 @@
 //! The index beside real folds: what comes, goes, is damaged and made anew; always held against a scan.
 
-use engine_service::{Administration, AppendRequest, FlagMode, Mail, Peer, Principal, Service};
+use engine_service::{
+    Administration, AppendRequest, FacetKind, FlagMode, Mail, Peer, Principal, RankedQuery,
+    Refusal, Service,
+};
 use engine_types::{Flag, Flags, MailboxName, SystemFlag, Uid, UidSet};
 use index_port::{Feeder, Indexes, Verdict};
 use raft_api::ShardId;
@@ -220,4 +223,54 @@ async fn made_anew_while_mail_comes() {
         .filter(|name| name.starts_with("gen-"))
         .collect();
     assert_eq!(names, ["gen-0002"], "the old one is gone");
+}
+
+/// Through the service: mailboxes, snippets of decoded text, labels; a message in two mailboxes is told once.
+#[tokio::test(flavor = "multi_thread")]
+async fn ranked() {
+    let node = Node::new().await;
+    for number in 0..5 {
+        node.append(&format!("number {number}")).await;
+    }
+    let best = node.append("Übergrößen").await;
+    let inbox = node.service.status(&node.who, &name("INBOX")).await;
+    let inbox = inbox.unwrap().0.id;
+    let (peer, uids) = (peer(), one(best));
+    let archive = name("Archive");
+    let copied = node.service.copy(&peer, &node.who, inbox, &uids, &archive);
+    copied.await.unwrap();
+    let ask = |text: &str, limit: usize| {
+        let query = RankedQuery {
+            text: text.to_owned(),
+            limit,
+            facets: true,
+            ..RankedQuery::default()
+        };
+        node.service.rank(&node.who, None, query)
+    };
+    let found = ask("ubergrossen absent", 10).await.unwrap();
+    assert_eq!((found.count, found.best.len()), (0, 0));
+    let found = ask("übergrösen body", 10).await.unwrap();
+    assert_eq!((found.count, found.faceted), (1, 1));
+    let hit = &found.best[0];
+    assert!(hit.score > 0.0 && hit.row.uid == best);
+    let shown: Vec<&str> = hit
+        .snippet
+        .marks
+        .iter()
+        .map(|mark| &hit.snippet.text[mark.clone()])
+        .collect();
+    assert_eq!(hit.snippet.text, "The body says Übergrößen.");
+    assert_eq!(shown, ["body", "Übergrößen"]);
+    let mut mailboxes: Vec<&str> = found
+        .facets
+        .iter()
+        .filter(|facet| facet.kind == FacetKind::Mailbox)
+        .map(|facet| &facet.label[..])
+        .collect();
+    mailboxes.sort_unstable();
+    assert_eq!(mailboxes, ["Archive", "INBOX"]);
+    let found = ask("about", 2).await.unwrap();
+    assert_eq!((found.count, found.best.len(), found.faceted), (6, 2, 6));
+    assert!(matches!(ask("!", 2).await, Err(Refusal::Invalid(_))));
 }

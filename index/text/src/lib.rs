@@ -10,4 +10,4 @@ mod tokens;
 
 pub use fold::fold;
 pub use folded_text::{FoldedText, FoldedTextBuilder, field_name, own_fields_bytes};
-pub use tokens::{Area, Kind, Piece, is_decisive, pieces, tokens};
+pub use tokens::{Area, Kind, Piece, Word, is_decisive, pieces, tokens, words};

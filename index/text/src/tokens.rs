@@ -226,6 +226,31 @@ fn field_tokens<'a>(line: &'a str, own: bool, take: &mut impl FnMut(Area, Kind, 
     }
 }
 
+/// A word, or a pair of ideographs, where it stands in its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word<'a> {
+    pub text: &'a str,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// The tokens of `Kind::Word` in a line, in order. Only pairs of ideographs overlap. The line need not be folded.
+pub fn words(line: &str) -> impl Iterator<Item = Word<'_>> {
+    let word = |start: usize, end: usize| Word {
+        text: &line[start..end],
+        start,
+        end,
+    };
+    runs(line).flat_map(move |run| {
+        let whole = (run.class == Class::Word).then(|| word(run.start, run.end));
+        let paired = (run.class == Class::Ideograph).then(|| pairs(line, &run).collect::<Vec<_>>());
+        let paired = paired.into_iter().flatten();
+        whole
+            .into_iter()
+            .chain(paired.map(move |(start, end)| word(start, end)))
+    })
+}
+
 /// What a text with a needle must have: a token that is `text`, or, at an open side, goes on there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
@@ -364,6 +389,18 @@ mod tests {
         check_needle("本語X", &["本語", "X*"]);
         check_needle("語X", &["*語", "X*"]);
         check_needle("", &[]);
+    }
+
+    #[test]
+    fn words_of_a_line() {
+        let check = |line: &str, expect: &[(&str, usize)]| {
+            let found: Vec<_> = words(line).map(|word| (word.text, word.start)).collect();
+            assert_eq!(found, expect, "{line}");
+        };
+        check("E-MAIL, X1", &[("E", 0), ("MAIL", 2), ("X1", 8)]);
+        check("日本語X", &[("日本", 0), ("本語", 3), ("X", 9)]);
+        check("日", &[("日", 0)]);
+        check("--", &[]);
     }
 
     fn has(tokens: &[(Kind, String)], piece: &Piece<'_>, area: Area) -> bool {

@@ -6,7 +6,7 @@ use crate::router::AdminParts;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use engine_service::{MailboxEntry, TextQuery};
+use engine_service::{FacetKind, Mail, MailboxEntry, Principal, RankedQuery, TextQuery};
 use engine_types::{MailboxId, UidSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -50,13 +50,29 @@ pub struct IndexVerdict {
 #[derive(Deserialize)]
 pub struct Asked {
     q: String,
-    /// `text`, `body`, or the name of a field.
+    #[serde(default)]
+    mode: Mode,
+    /// `text`, `body`, or the name of a field; only in exact mode.
     #[serde(default = "anywhere")]
     key: String,
+    /// Only in ranked mode: ISO 639-1, separated by commas.
+    #[serde(default)]
+    languages: String,
+    /// Only in ranked mode: count by mailbox, sender, year and attachment.
+    #[serde(default)]
+    facets: bool,
     mailbox: Option<String>,
     /// Messages that are shown; all are counted.
     #[serde(default = "some")]
     limit: usize,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    #[default]
+    Exact,
+    Ranked,
 }
 
 fn anywhere() -> String {
@@ -101,21 +117,81 @@ pub async fn search(
     if mailboxes.is_empty() {
         return Err(engine_service::Refusal::NoSuchMailbox.into());
     }
+    let mut body = match asked.mode {
+        Mode::Exact => exact(mail.as_ref(), &who, &asked, mailboxes).await?,
+        Mode::Ranked => {
+            let mailbox = wanted.and_then(|_| mailboxes.first().map(|(id, _)| *id));
+            ranked(mail.as_ref(), &who, &asked, mailbox).await?
+        }
+    };
+    body["position"] = json!(position);
+    Ok(([("gotthard-position", position)], Json(body)).into_response())
+}
+
+async fn exact(
+    mail: &dyn Mail,
+    who: &Principal,
+    asked: &Asked,
+    mailboxes: Vec<(MailboxId, MailboxEntry)>,
+) -> Result<Value, Failure> {
     let (mut count, mut shown) = (0, Vec::new());
     for (id, entry) in mailboxes {
-        let opened = mail.open_mailbox(&who, &entry.name).await?;
-        let found = mail.find_text(&who, id, query(&asked), opened.uids);
+        let opened = mail.open_mailbox(who, &entry.name).await?;
+        let found = mail.find_text(who, id, query(asked), opened.uids);
         let found = found.await?;
         count += found.len();
         // The newest first.
         let left = asked.limit.min(SHOWN_MAX) - shown.len();
         let newest: UidSet = found.iter().rev().take(left).copied().collect();
-        for row in mail.messages(&who, id, &newest)?.iter().rev() {
-            shown.push(operator_found(mail.as_ref(), entry.name.as_str(), row).await);
+        for row in mail.messages(who, id, &newest)?.iter().rev() {
+            shown.push(operator_found(mail, entry.name.as_str(), row).await);
         }
     }
-    let body = json!({ "count": count, "position": position, "messages": shown });
-    Ok(([("gotthard-position", position)], Json(body)).into_response())
+    Ok(json!({ "count": count, "messages": shown }))
+}
+
+/// Highlights are octets of the snippet's text in UTF-8: from, up to.
+async fn ranked(
+    mail: &dyn Mail,
+    who: &Principal,
+    asked: &Asked,
+    mailbox: Option<MailboxId>,
+) -> Result<Value, Failure> {
+    let languages = asked.languages.split(',').filter(|code| !code.is_empty());
+    let query = RankedQuery {
+        text: asked.q.clone(),
+        languages: languages.map(str::to_owned).collect(),
+        limit: asked.limit.min(SHOWN_MAX),
+        facets: asked.facets,
+    };
+    // Waits until this node shows all that was acknowledged anywhere.
+    mail.status(who, &mailbox_name("INBOX")?).await?;
+    let ranking = mail.rank(who, mailbox, query).await?;
+    let mut shown = Vec::new();
+    for hit in &ranking.best {
+        let mut row = operator_found(mail, hit.mailbox.as_str(), &hit.row).await;
+        let marks = hit.snippet.marks.iter();
+        let highlights: Vec<Value> = marks.map(|mark| json!([mark.start, mark.end])).collect();
+        row["score"] = json!(hit.score);
+        row["snippet"] = json!({ "text": hit.snippet.text, "highlights": highlights });
+        shown.push(row);
+    }
+    let mut body = json!({ "count": ranking.count, "messages": shown });
+    if asked.facets {
+        let of = |kind: FacetKind| {
+            let own = ranking.facets.iter().filter(|facet| facet.kind == kind);
+            own.map(|facet| json!({ "value": facet.label, "messages": facet.messages }))
+                .collect::<Vec<Value>>()
+        };
+        body["facets"] = json!({
+            "of": ranking.faceted,
+            "mailbox": of(FacetKind::Mailbox),
+            "sender": of(FacetKind::Sender),
+            "year": of(FacetKind::Year),
+            "has_attachment": of(FacetKind::HasAttachment),
+        });
+    }
+    Ok(body)
 }
 
 pub async fn status(State(parts): State<Arc<AdminParts>>) -> Json<Value> {

@@ -260,8 +260,17 @@ pub struct Receipt {
 
 #[derive(Args)]
 pub struct Search {
-    /// Found where it stands, in any case and any composition of its letters.
+    /// Found where it stands, in any case and any composition of its letters. Ranked: words, `beginnings*`, "phrases".
     pub text: String,
+    /// The best first: messages with all the words, inflected or mistyped too.
+    #[arg(long, conflicts_with = "key")]
+    pub ranked: bool,
+    /// In which words are inflected: codes of ISO 639-1, separated by commas. English, German, French and Italian if not given.
+    #[arg(long, requires = "ranked", default_value = "")]
+    pub languages: String,
+    /// Count what was found by mailbox, sender, year and attachment.
+    #[arg(long, requires = "ranked")]
+    pub facets: bool,
     #[arg(long)]
     pub account: String,
     /// Only in this mailbox.

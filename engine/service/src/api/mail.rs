@@ -1,7 +1,7 @@
 //! What IMAP, LMTP, SMTP and HTTP ask for mail.
 
 use super::acknowledged::{AppendedTo, CopiedTo, Expunged, Receipt, Stored};
-use super::find::TextQuery;
+use super::find::{RankedQuery, Ranking, TextQuery};
 use super::message_bytes::MessageBytes;
 use super::refusal::Refusal;
 use async_trait::async_trait;
@@ -259,6 +259,14 @@ pub trait Mail: Send + Sync + 'static {
         query: TextQuery,
         uids: Vec<Uid>,
     ) -> Result<Vec<Uid>, Refusal>;
+
+    /// What of the mailbox, or of all of them, has every word of the query, the best first.
+    async fn rank(
+        &self,
+        who: &Principal,
+        mailbox: Option<MailboxId>,
+        query: RankedQuery,
+    ) -> Result<Ranking, Refusal>;
 
     // ---- mailboxes ----
     /// All mailboxes and subscribed names, ordered by name, INBOX first.

@@ -95,6 +95,27 @@ impl Section {
             .unwrap_or_default())
     }
 
+    /// All tokens of an area, in order, with their numbers: what `matches` gives of those that are chosen.
+    pub fn each_token(
+        &self,
+        area: Area,
+        kind: Kind,
+        mut take: impl FnMut(u32, &str),
+    ) -> Result<(), IndexError> {
+        if let Some(lexicon) = self.lexicon(Slot::new(area, kind))? {
+            for (number, token) in (0..).zip(lexicon.tokens()) {
+                let token = std::str::from_utf8(token).map_err(|_| self.damaged("a lexicon"))?;
+                take(number, token);
+            }
+        }
+        Ok(())
+    }
+
+    /// Octets of each message's text, by ordinal.
+    pub fn text_lengths(&self, half: Half) -> Result<Vec<u32>, IndexError> {
+        Ok(self.tables()?.half(half).lengths())
+    }
+
     /// Octets of tokens that a `matches` with an open left side looks through.
     pub fn lexicon_bytes(&self, area: Area, kind: Kind) -> u64 {
         let place = self.head.slots[Slot::new(area, kind).0 as usize];

@@ -62,6 +62,16 @@ impl Blocks {
         start as usize..self.ends[ordinal as usize] as usize
     }
 
+    /// Octets of each message's text, by ordinal.
+    pub fn lengths(&self) -> Vec<u32> {
+        let blocks = 0..self.blocks.len();
+        let of_block = |block| {
+            let (first, end) = self.messages_of(block);
+            (first..end).map(move |ordinal| self.range(block, ordinal).len() as u32)
+        };
+        blocks.flat_map(of_block).collect()
+    }
+
     /// Plain octets of a block.
     pub fn plain_bytes(&self, block: usize) -> usize {
         let (first, end) = self.messages_of(block);

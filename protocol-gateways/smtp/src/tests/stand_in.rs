@@ -125,6 +125,14 @@ impl Mail for StandIn {
     ) -> Result<Vec<Uid>, Refusal> {
         Err(Refusal::NotAllowed)
     }
+    async fn rank(
+        &self,
+        _: &Principal,
+        _: Option<MailboxId>,
+        _: RankedQuery,
+    ) -> Result<Ranking, Refusal> {
+        Err(Refusal::NotAllowed)
+    }
     async fn mailboxes(&self, _: &Principal) -> Result<Vec<MailboxEntry>, Refusal> {
         Err(Refusal::NotAllowed)
     }
