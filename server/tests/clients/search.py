@@ -73,6 +73,14 @@ def main():
             assert len(find(3, *mine, "BODY", '"dots and"', "NOT", "SUBJECT", "1")) > 0
             out = command(2, folder, "search", "er-7", "--account", ALICE, "--key", "subject")
             assert re.search(r"^1 found, complete to \d+:\d+ of the log$", out, re.M), out
+            # Ranked: inflected, mistyped, the best first; with snippets and counts.
+            deliver(PORTS[1].lmtp, ALICE, b"From: sender@example.net\r\nSubject: Mountain passes\r\n\r\nTunnels below the Gotthard.\r\n")
+            for words in ["mountains", "montain pass", "tunnel gotth*", '"below the gotthard"']:
+                ask = ["search", words, "--account", ALICE, "--ranked", "--facets", "--json"]
+                ranked = until(f"{words} is found", lambda: json.loads(command(2, folder, *ask))["messages"])
+                assert ranked[0]["subject"] == "Mountain passes", ranked[0]
+            print(json.dumps(ranked[0]))
+            assert "Mountain passes" in command(3, folder, "search", "tunnels", "--account", ALICE, "--ranked")
             for node in PORTS:
                 until(f"node {node} is level", lambda: is_level(node, folder))
             same_everywhere(folder)
