@@ -5,7 +5,7 @@
 
 use crate::finder::{Searcher, folded};
 use crate::limits::{
-    FLUSH_AFTER, FORGET_AFTER, GONE_MIN, GONE_SHARE, NEWEST_MAX, NICENESS, TAIL_BYTES,
+    FLUSH_AFTER, FORGET_AFTER, GONE_MIN, GONE_SHARE, NEWEST_MAX, REST_TIMES, TAIL_BYTES,
 };
 use crate::places::{Index, Indexes};
 use crate::queue::{Queue, Work};
@@ -113,16 +113,7 @@ impl Drop for Feeder {
     }
 }
 
-/// Mail comes first: an answer does not wait for what is not indexed yet.
-fn yield_to_mail() {
-    let own = rustix::thread::gettid();
-    if let Err(error) = rustix::process::setpriority_process(Some(own), NICENESS) {
-        tracing::debug!(%error, "the priority of a search thread");
-    }
-}
-
 fn merge_all(indexes: &Indexes, queue: &Queue, merges: &Receiver<ShardId>) {
-    yield_to_mail();
     for shard in merges {
         let Some(index) = indexes.by_shard.get(&shard) else {
             continue;
@@ -142,10 +133,11 @@ fn merge_all(indexes: &Indexes, queue: &Queue, merges: &Receiver<ShardId>) {
 
 impl Writer {
     fn run(mut self) {
-        yield_to_mail();
         let mut idle_since = Instant::now();
         loop {
-            match self.queue.next(Duration::from_secs(1)) {
+            let work = self.queue.next(Duration::from_secs(1));
+            let begun = Instant::now();
+            match work {
                 Work::Stop => break,
                 Work::Nothing => {
                     self.flush_old();
@@ -160,6 +152,9 @@ impl Writer {
             }
             self.flush_old();
             idle_since = Instant::now();
+            // Mail comes first: an answer does not wait for what is not indexed yet. Not by a low priority, since the journal's
+            // locks would be held at it.
+            self.queue.rest_while_busy(begun.elapsed() * REST_TIMES);
         }
         let shards: Vec<ShardId> = self.indexes.by_shard.keys().copied().collect();
         for shard in shards {

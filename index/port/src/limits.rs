@@ -19,8 +19,12 @@ pub const CACHE_BYTES: usize = 8 << 20;
 pub const TEXT_CACHE_BYTES: usize = 16 << 20;
 /// Damaged runs that are left out one after another while a shard is gone through.
 pub const DAMAGES_MAX: usize = 64;
-/// Of the threads that index, as nice(1) has it.
-pub const NICENESS: i32 = 19;
+/// While changes come in, the feeder rests for so many times as long as it worked: a third of a core is its share.
+pub const REST_TIMES: u32 = 2;
+/// Changes that came this recently count as coming in.
+pub const BUSY: Duration = Duration::from_millis(200);
+/// The longest rest at a time.
+pub const REST_MAX: Duration = Duration::from_secs(1);
 /// Accounts whose newest message is remembered, 16 octets each.
 pub const NEWEST_MAX: usize = 100_000;
 /// Memory of searches is given back after so long without work.

@@ -1,6 +1,6 @@
 //! What the fold tells, until the feeder comes to it. Never waits.
 
-use crate::limits::QUEUED_MESSAGES_MAX;
+use crate::limits::{BUSY, QUEUED_MESSAGES_MAX, REST_MAX};
 use engine_domain::read::MessageMoved;
 use engine_replica::Follower;
 use parking_lot::{Condvar, Mutex};
@@ -21,6 +21,8 @@ struct Waiting {
     /// Shards to go through as a whole; true: into a new index.
     whole: BTreeMap<ShardId, bool>,
     stopping: bool,
+    /// When a batch was told last.
+    told: Option<Instant>,
 }
 
 pub(crate) enum Work {
@@ -71,6 +73,17 @@ impl Queue {
         }
     }
 
+    /// Ends early if no changes come in any more, or the node stops.
+    pub fn rest_while_busy(&self, length: Duration) {
+        let until = Instant::now() + length.min(REST_MAX);
+        let mut waiting = self.waiting.lock();
+        let is_busy = |waiting: &Waiting| waiting.told.is_some_and(|told| told.elapsed() < BUSY);
+        while !waiting.stopping && is_busy(&waiting) && Instant::now() < until {
+            let next = until.min(Instant::now() + BUSY);
+            self.news.wait_until(&mut waiting, next);
+        }
+    }
+
     /// While a whole shard is gone through.
     pub fn next_moved(&self) -> Option<Work> {
         self.waiting.lock().take_moved()
@@ -88,6 +101,7 @@ impl Waiting {
 impl Follower for Queue {
     fn moved(&self, shard: ShardId, at: LogId, moved: Vec<MessageMoved>) {
         let mut waiting = self.waiting.lock();
+        waiting.told = Some(Instant::now());
         if waiting.messages + moved.len() > QUEUED_MESSAGES_MAX {
             waiting.whole.entry(shard).or_default();
             return;
